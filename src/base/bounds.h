@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PH_BASE_BOUNDS_H
+#define PH_BASE_BOUNDS_H
+/* Every limit has its name and its reason here. */
+
+/* What a server may send. A server that streams forever must not fill our memory. */
+#define PH__REPLY_LINE_MAX    12288       /* RFC 4954 §4: a 334 line may be this long */
+#define PH__REPLY_LINES_MAX   1000
+#define PH__REPLY_BYTES_MAX   (256 * 1024)
+#define PH__EHLO_KEYWORDS_MAX 128         /* real servers send about 20 */
+#define PH__UNREAD_MAX        (64 * 1024) /* replies held for getreply() after raw sends */
+
+/* What we send. */
+#define PH__COMMAND_LINE_MAX  512         /* RFC 5321 §4.5.3.1.4, without what extensions add */
+#define PH__PATH_LINE_MAX     4096        /* a MAIL or RCPT line with all its parameters */
+#define PH__AUTH_LINE_MAX     12288       /* RFC 4954 §4 */
+#define PH__AUTH_ROUNDS_MAX   32          /* an exchange that never ends */
+#define PH__LOCAL_PART_MAX    64          /* RFC 5321 §4.5.3.1.1 */
+#define PH__DOMAIN_MAX        255         /* §4.5.3.1.2 */
+#define PH__PATH_MAX          254         /* §4.5.3.1.3: 256 with its brackets */
+#define PH__LABEL_MAX         63          /* RFC 1035 §2.3.4 */
+#define PH__LINE_MAX          998         /* RFC 5322 §2.1.1: octets of a line without its CRLF */
+#define PH__FOLD_COLUMNS      78          /* §2.1.1: where we fold header lines */
+#define PH__ENCODED_LINE_MAX  76          /* RFC 2047 §2: a line that has an encoded-word */
+#define PH__ENCODED_WORD_MAX  75          /* the same */
+#define PH__HEADER_NAME_MAX   76          /* a longer field name leaves no room to fold behind it */
+#define PH__ID_SEED_MIN       16          /* octets: Message-IDs do not collide by chance */
+#define PH__ID_SEED_MAX       64          /* more serves nothing; keeps the Message-ID on one line */
+#define PH__HEADER_BLOCK_MAX  (1024 * 1024)
+#define PH__RECIPIENTS_MAX    100000      /* of one transaction */
+
+/* What may be under way. */
+#define PH__IN_FLIGHT_MAX     8192        /* commands unanswered on one connection */
+#define PH__WINDOW_DEFAULT    8           /* BDAT transactions unanswered */
+#define PH__WINDOW_MAX        256
+#define PH__BODY_CHUNK        (256 * 1024)/* body octets asked for at a time; a BDAT chunk at most */
+#define PH__EAGER_BODY_MAX    (64 * 1024) /* a larger message waits for the envelope's replies */
+#define PH__BORROW_MIN        4096        /* shorter runs of a body are cheaper to copy than to point at */
+
+/* Time, in milliseconds: RFC 5321 §4.5.3.2. */
+#define PH__MS_CONNECT        30000
+#define PH__MS_GREETING       300000
+#define PH__MS_COMMAND        300000
+#define PH__MS_DATA           120000
+#define PH__MS_BLOCK          180000
+#define PH__MS_FINAL          600000
+#define PH__MS_QUIT           5000
+#define PH__MS_TLS            300000
+#define PH__MS_RATE_SPAN      30000       /* a peer that drips: 500 octets/s over 30 s at least */
+#define PH__RATE_MIN          500
+
+/* Connecting and TLS. */
+#define PH__ADDRESSES_MAX     32          /* of one name; a resolver may be made to return thousands */
+#define PH__MS_HEAD_START     250         /* RFC 8305 §8: Connection Attempt Delay */
+#define PH__MS_UNIX_RETRY     20          /* a Unix socket whose backlog is full cannot be polled for */
+#define PH__IOV_MAX           1024        /* pieces of one sendmsg(): Linux's UIO_MAXIOV */
+#define PH__TLS_RECORD        16384       /* RFC 8446 §5.1: plaintext of one record */
+#define PH__TLS_OVERHEAD      256         /* RFC 8446 §5.2: what encryption may add; TLS 1.2 less in fact */
+#define PH__TLS_BATCH         16          /* records made before one send() */
+#define PH__TLS_UNSENT_MAX    (512 * 1024)/* a peer that asks for key updates and never reads */
+#define PH__TLS_READ          (64 * 1024) /* ciphertext asked for at a time */
+#define PH__TLS_KEEP          4096        /* a ciphertext buffer up to this size is kept while idle */
+#define PH__TLS_SESSIONS      8           /* kept for resumption; a TLS 1.3 ticket serves once */
+#define PH__PINS_MAX          256
+
+/* What a client may send to the server session (src/smtp/server.h). */
+#define PH__SERVER_FEED_MAX   (1024 * 1024)     /* lent at once; what may wait for an answer */
+#define PH__SERVER_OUT_HIGH   (64 * 1024)       /* replies unread by the client: go no further */
+#define PH__SERVER_OUT_MAX    (256 * 1024)
+#define PH__SERVER_TEXT_MAX   4096              /* of one reply that a caller gives */
+#define PH__SERVER_RECIPIENTS 1000              /* of one transaction, unless told otherwise */
+#define PH__SERVER_ERRORS     20                /* then 421: somebody speaks HTTP, or guesses */
+
+/* The sink. */
+#define PH__SINK_CONNECTIONS  1000              /* at a time; more are answered 421 */
+#define PH__SINK_LISTENERS    16
+#define PH__SINK_USERS        1000
+#define PH__SINK_USERS_FILE   (1024 * 1024)
+#define PH__SINK_SIZE         (256 * 1024 * 1024)/* of a message, unless told otherwise */
+#define PH__SINK_ENVELOPE     (1024 * 1024)     /* addresses and parameters of one transaction */
+#define PH__SINK_RECORD       (16 * 1024 * 1024)/* JSON lines not yet written */
+#define PH__SINK_MS_LINGER    2000              /* after our last word, for the client to read it */
+
+#endif
