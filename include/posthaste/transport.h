@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef POSTHASTE_TRANSPORT_H
+#define POSTHASTE_TRANSPORT_H
+/* A byte stream that a session can run over, and what TLS on it has shown.
+ *
+ * posthaste brings its own (TCP, Unix sockets, OpenSSL). A caller who owns the connection, or whose
+ * TLS is another library's, lends one as a table of functions (ph_client_attach_transport). */
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+#include <posthaste/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a transport function says. */
+enum ph_io {
+	PH_IO_OK,
+	PH_IO_AGAIN, /* nothing now: wait, then call again */
+	PH_IO_EOF,   /* read: the peer closed its side in order */
+	PH_IO_ERROR  /* *err says why; the transport is dead */
+};
+
+/* What a finished handshake has shown. Filled by the transport, kept in the record. */
+struct ph_tls_facts {
+	size_t size;           /* PH_TLS_FACTS_INIT */
+	bool   verified;       /* the peer proved its identity: chain and name, or a pin */
+	bool   resumed;        /* a session was resumed; its identity was proved when it was made */
+	char   version[16];    /* "TLSv1.3" */
+	char   cipher[64];     /* "TLS_AES_256_GCM_SHA384" */
+	char   peer_name[256]; /* the name or address that was asked for and, if verified, matched */
+	char   problem[512];   /* why it is not verified, in words; empty when it is */
+};
+#define PH_TLS_FACTS_INIT { .size = sizeof(struct ph_tls_facts) }
+
+struct ph_transport {
+	size_t size; /* PH_TRANSPORT_INIT */
+	void  *user; /* handed to every function */
+
+	/* Reads up to n octets into buf, their number to *ret (> 0 with PH_IO_OK). */
+	enum ph_io (*read)(void *user, void *buf, size_t n, size_t *ret, struct ph_error *err);
+
+	/* Writes from count pieces; *ret is the number of octets the operating system has taken for
+	 * good: the moment after which a message may be in doubt is counted by it. A transport that
+	 * encrypts and could not pass everything on returns PH_IO_AGAIN, or PH_IO_OK with fewer; it
+	 * is then called with the same octets again (which may have moved) and more behind them. */
+	enum ph_io (*write)(void *user, const struct iovec *iov, size_t count, size_t *ret,
+	                    struct ph_error *err);
+
+	/* Blocks until reading (or, when want_write, writing) can go on, or timeout_ms is over
+	 * (PH_IO_AGAIN). 0 only looks, -1 waits for ever. */
+	enum ph_io (*wait)(void *user, bool want_write, int timeout_ms, struct ph_error *err);
+
+	/* Goes on with a client's TLS handshake, from the first octet after what was read so far;
+	 * PH_IO_AGAIN: wait() and call again. NULL: this transport has no TLS to offer. */
+	enum ph_io (*start_tls)(void *user, struct ph_tls_facts *facts, struct ph_error *err);
+};
+#define PH_TRANSPORT_INIT .size = sizeof(struct ph_transport)
+
+#ifdef __cplusplus
+}
+#endif
+#endif
