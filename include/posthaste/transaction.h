@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef POSTHASTE_TRANSACTION_H
+#define POSTHASTE_TRANSACTION_H
+/* One message on its way: its envelope, and for each recipient what became of it. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <posthaste/error.h>
+#include <posthaste/source.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a server answered (RFC 5321 §4.2). Owned by what it was obtained from. */
+struct ph_reply {
+	uint16_t    code;        /* 250; 0: none */
+	uint16_t    enhanced[3]; /* 2.1.5 (RFC 2034); {0}: none */
+	const char *text;        /* the lines without their codes, joined by \n; octets as they came,
+	                            NUL-terminated, enhanced code included */
+	size_t      len;
+};
+
+/* What became of a recipient; of the whole message PARTIAL too. */
+enum ph_outcome {
+	PH_PENDING = 0,
+	PH_ACCEPTED, /* a valid 2yz final reply */
+	PH_DEFERRED, /* not now: try later */
+	PH_REFUSED,  /* never will be */
+	PH_IN_DOUBT, /* the whole message was handed over and no valid final reply came */
+	PH_PARTIAL   /* of a message: some accepted, others not, none in doubt */
+};
+PH_API const char *ph_outcome_name(enum ph_outcome o); /* "accepted" …; static */
+
+struct ph_recipient_outcome {
+	const char     *address;  /* as it was given */
+	enum ph_outcome outcome;
+	enum ph_code    code;     /* PH_OK, or the class of what went wrong */
+	enum ph_stage   stage;    /* where it was decided */
+	enum ph_cause   cause;
+	struct ph_reply reply;    /* the reply that decided it; code 0: none did */
+	unsigned        session;  /* which session of the delivery record */
+};
+
+/* Who it is from and to, and how it shall be sent. Zero is the safe default. */
+struct ph_envelope {
+	size_t             size;             /* PH_ENVELOPE_INIT */
+	const char        *from;             /* reverse-path without brackets; "" is the null one */
+	const char *const *recipients;       /* forward-paths without brackets */
+	size_t             recipient_count;
+	enum ph_line_ends  line_ends;
+	bool               no_dup;           /* never more than this message unanswered: an end without
+	                                        a reply leaves no other in doubt */
+	const char *const *mail_parameters;  /* NULL-terminated "KEYWORD=value" for MAIL, beyond those
+	                                        the library finds out itself; NULL: none */
+	const char *const *rcpt_parameters;  /* the same for every RCPT */
+};
+#define PH_ENVELOPE_INIT .size = sizeof(struct ph_envelope)
+
+struct ph_txn;
+
+/* A transaction with a copy of the envelope. Refused with PH_EINPUT, *err naming the address: a
+ * control character, a space or bracket outside quotes, a part too long, no recipient at all.
+ * `mem` NULL: the C library's. */
+PH_API enum ph_code ph_txn_new(struct ph_txn **ret, const struct ph_envelope *envelope,
+                               const struct ph_allocator *mem, struct ph_error *err);
+/* The same object for another message; its memory is used again. On failure it can only be freed. */
+PH_API enum ph_code ph_txn_reuse(struct ph_txn *t, const struct ph_envelope *envelope,
+                                 struct ph_error *err);
+/* NULL is fine. Not while a session has it. */
+PH_API void ph_txn_free(struct ph_txn *t);
+
+/* A pointer of the caller's own to find his things by. */
+PH_API void ph_txn_set_user(struct ph_txn *t, void *user);
+PH_API void *ph_txn_user(const struct ph_txn *t);
+
+PH_API const char *ph_txn_from(const struct ph_txn *t);
+PH_API size_t ph_txn_recipient_count(const struct ph_txn *t);
+/* Valid until the transaction is reused or freed. i out of range: NULL. */
+PH_API const struct ph_recipient_outcome *ph_txn_recipient(const struct ph_txn *t, size_t i);
+/* Octets of the message given so far, after line ends were mended, without dot-stuffing. */
+PH_API uint64_t ph_txn_bytes(const struct ph_txn *t);
+/* What ended it when that was no recipient's own reply: a refused MAIL, a lost connection, a
+ * message that is not acceptable. code PH_OK when nothing of that kind did. */
+PH_API const struct ph_error *ph_txn_error(const struct ph_txn *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
