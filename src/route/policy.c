@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* The policy of a link. See policy.h, and posthaste-send(1), "TLS". Pure. */
+#include "route/policy.h"
+
+#include "base/error.h"
+
+/* smtp:// or lmtp:// to this machine, and nothing said about TLS or a user: the local relay, whose
+ * certificate nobody signed. */
+static bool
+is_local_relay(const struct ph__wish *w)
+{
+	const struct ph_tls_opts *t = w->tls;
+
+	if (!w->loopback || !w->server->relay_port || w->has_user)
+		return false;
+	return t == NULL ||
+	       (t->mode == PH_TLS_DEFAULT && !t->insecure && t->ca_file == NULL && t->ca_dir == NULL &&
+	        t->pin_count == 0 && t->server_name == NULL && t->cert_file == NULL &&
+	        t->min_version == PH_TLS_VERSION_DEFAULT);
+}
+
+static enum ph_tls_mode
+mode_of(const struct ph__wish *w)
+{
+	if (w->tls != NULL && w->tls->mode != PH_TLS_DEFAULT)
+		return w->tls->mode;
+	return w->server->implicit_tls ? PH_TLS_IMPLICIT : PH_TLS_STARTTLS;
+}
+
+struct ph__policy
+ph__policy_of(const struct ph__wish *w)
+{
+	bool pinned = w->tls != NULL && w->tls->pin_count != 0;
+	bool insecure = w->tls != NULL && w->tls->insecure;
+	struct ph__policy p = { .enforce = !insecure, .name = pinned ? "pin" : "required" };
+
+	if (is_local_relay(w))
+		return (struct ph__policy){ PH__LINK_IF_OFFERED, false, false, true, "loopback" };
+	switch (mode_of(w)) {
+	case PH_TLS_OPPORTUNISTIC:
+		return (struct ph__policy){ PH__LINK_IF_OFFERED, false, true, true, "opportunistic" };
+	case PH_TLS_OFF:
+		p.link = PH__LINK_CLEAR;
+		p.enforce = false;
+		p.name = NULL; /* the record says: mode none, no policy */
+		break;
+	case PH_TLS_IMPLICIT:
+		p.link = PH__LINK_IMPLICIT;
+		break;
+	default:
+		p.link = PH__LINK_STARTTLS;
+		break;
+	}
+	return p;
+}
+
+enum ph_code
+ph__may_authenticate(const struct ph__policy *policy, const struct ph__wish *w, bool tls_up,
+                     bool verified, struct ph_error *err)
+{
+	bool insecure = w->tls != NULL && w->tls->insecure;
+	bool off = w->tls != NULL && w->tls->mode == PH_TLS_OFF;
+
+	if (policy->forbids_auth) {
+		ph__fail(err, PH_ESECURITY, PH_STAGE_AUTH, PH_CAUSE_CLEAR_AUTH,
+		         "credentials are not sent over a link whose security is left to chance "
+		         "(TLS policy %s)", policy->name);
+		ph__hint(err, "use --tls=starttls or --tls=implicit");
+		return PH_ESECURITY;
+	}
+	if ((tls_up && (verified || insecure)) || (off && w->loopback) || w->allow_clear_auth)
+		return PH_OK;
+	if (tls_up)
+		ph__fail(err, PH_ESECURITY, PH_STAGE_AUTH, PH_CAUSE_CLEAR_AUTH,
+		         "the server has not proved who it is; credentials are not sent to it");
+	else
+		ph__fail(err, PH_ESECURITY, PH_STAGE_AUTH, PH_CAUSE_CLEAR_AUTH,
+		         "the connection is not encrypted; credentials would cross it in clear");
+	ph__hint(err, "use --tls=starttls or --tls=implicit, or --allow-clear-auth if this network is "
+	              "yours");
+	return PH_ESECURITY;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* Verdicts. See verdict.h, and posthaste/error.h for the classes.
+ *
+ * The first digit decides between later and never; the enhanced code (RFC 3463) tells what it is
+ * about. A 552 to RCPT was "too many recipients" in RFC 821 and still is for some servers. */
+#include "route/verdict.h"
+
+#include "base/error.h"
+
+static bool
+is_enhanced(const struct ph_reply *r, unsigned class_, unsigned subject, unsigned detail)
+{
+	return r->enhanced[0] == class_ && r->enhanced[1] == subject && r->enhanced[2] == detail;
+}
+
+static bool
+is_unknown_user(const struct ph_reply *r)
+{
+	return is_enhanced(r, 5, 1, 1) || is_enhanced(r, 5, 1, 3) || is_enhanced(r, 5, 1, 6);
+}
+
+static bool
+is_unknown_host(const struct ph_reply *r)
+{
+	return is_enhanced(r, 5, 1, 2) || is_enhanced(r, 5, 1, 10);
+}
+
+static bool
+means_too_many(const struct ph_reply *r, bool any_accepted)
+{
+	bool plain = r->enhanced[0] == 0;
+	bool limit = r->enhanced[1] == 5 && r->enhanced[2] == 3;
+
+	return any_accepted && (r->code == 552 || r->code == 452) && (plain || limit);
+}
+
+void
+ph__verdict_recipient(struct ph_recipient_outcome *r, bool any_accepted, bool tls)
+{
+	if (r->outcome != PH_REFUSED || r->reply.code == 0)
+		return;
+	if (r->stage == PH_STAGE_RCPT && means_too_many(&r->reply, any_accepted)) {
+		r->outcome = PH_DEFERRED;
+		r->code = PH_EDEFERRED;
+	} else if (r->stage == PH_STAGE_RCPT && is_unknown_user(&r->reply)) {
+		r->code = PH_ENOUSER;
+	} else if (is_unknown_host(&r->reply)) {
+		r->code = PH_ENOHOST;
+	} else if (r->reply.code == 530 && r->stage != PH_STAGE_BODY) {
+		/* RFC 4954 §6, RFC 3207 §4: log in, or use TLS, first; the message is as good as before */
+		r->outcome = PH_DEFERRED;
+		r->code = tls ? PH_EAUTH : PH_ESECURITY;
+	}
+}
+
+static size_t
+count(const struct ph_recipient_outcome *const *r, size_t n, enum ph_outcome outcome)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		k += r[i]->outcome == outcome;
+	return k;
+}
+
+enum ph_outcome
+ph__verdict_outcome(const struct ph_recipient_outcome *const *r, size_t n)
+{
+	if (count(r, n, PH_ACCEPTED) == n)
+		return PH_ACCEPTED;
+	if (count(r, n, PH_IN_DOUBT) != 0)
+		return PH_IN_DOUBT;
+	if (count(r, n, PH_ACCEPTED) != 0)
+		return PH_PARTIAL;
+	return count(r, n, PH_REFUSED) == n ? PH_REFUSED : PH_DEFERRED;
+}
+
+/* The class that all recipients of one outcome share; without one, what is plainest. */
+static enum ph_code
+common_class(const struct ph_recipient_outcome *const *r, size_t n, enum ph_outcome outcome,
+             enum ph_code plain)
+{
+	enum ph_code code = PH_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		if (r[i]->outcome != outcome)
+			continue;
+		if (code != PH_OK && code != r[i]->code)
+			return plain;
+		code = r[i]->code;
+	}
+	return code != PH_OK ? code : plain;
+}
+
+enum ph_code
+ph__verdict_class(const struct ph_recipient_outcome *const *r, size_t n, enum ph_outcome outcome)
+{
+	switch (outcome) {
+	case PH_ACCEPTED:
+		return PH_OK;
+	case PH_IN_DOUBT:
+		return PH_EINDOUBT;
+	case PH_PARTIAL:
+		return PH_EPARTIAL;
+	case PH_REFUSED:
+		return common_class(r, n, PH_REFUSED, PH_EREFUSED);
+	default:
+		return common_class(r, n, PH_DEFERRED, PH_EDEFERRED);
+	}
+}
+
+int
+ph__verdict_exit_status(const struct ph_recipient_outcome *const *r, size_t n, enum ph_code code,
+                        bool no_dup)
+{
+	if (code == PH_EPARTIAL)
+		return ph_code_exit_status(count(r, n, PH_REFUSED) != 0 ? PH_EREFUSED : PH_EDEFERRED);
+	if (code == PH_EINDOUBT && no_dup)
+		return 74; /* EX_IOERR: do not try again */
+	return ph_code_exit_status(code);
+}
+
+enum ph_code
+ph__verdict_session(enum ph_stage stage, const struct ph_reply *reply, struct ph_error *err)
+{
+	static const char *const what[PH_STAGE_COUNT] = {
+		[PH_STAGE_GREETING] = "the server does not want to talk to us",
+		[PH_STAGE_HELLO] = "the server refused our EHLO",
+		[PH_STAGE_STARTTLS] = "the server refused STARTTLS",
+		[PH_STAGE_AUTH] = "the server refused the login",
+	};
+	enum ph_code code = reply->code >= 500 ? PH_EREFUSED : PH_EDEFERRED;
+
+	if (reply->code >= 200 && reply->code < 400)
+		code = PH_EPROTOCOL;
+	else if (stage == PH_STAGE_AUTH && reply->code >= 500)
+		code = PH_EAUTH;
+	else if (stage == PH_STAGE_STARTTLS && reply->code >= 500)
+		code = PH_ESECURITY;
+	ph__fail(err, code, stage, PH_CAUSE_REPLY, "%s: %u %.380s",
+	         what[stage] != NULL ? what[stage] : "the server refused", reply->code,
+	         reply->text != NULL ? reply->text : "");
+	if (err != NULL && err->size >= sizeof *err) {
+		err->reply = reply->code;
+		memcpy(err->enhanced, reply->enhanced, sizeof err->enhanced);
+	}
+	return code;
+}
