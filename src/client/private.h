@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PH_CLIENT_PRIVATE_H
+#define PH_CLIENT_PRIVATE_H
+/* The blocking client from the inside: options, one connection, and the deliveries on it. */
+#include <posthaste/client.h>
+#include "auth/sasl.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "drive/drive.h"
+#include "drive/opening.h"
+#include "drive/record.h"
+#include "net/conn.h"
+#include "net/dial.h"
+#include "route/policy.h"
+#include "route/server.h"
+
+enum ph__delivery_state { PH__WAITING, PH__ACTIVE, PH__FINISHED };
+
+/* One message from submit() to next(). */
+struct ph__delivery {
+	struct ph__job job;       /* first: what the transaction's user pointer points at */
+	struct ph_txn *txn;
+	void *user;
+	enum ph__delivery_state state;
+	bool no_dup;
+	bool alone;               /* its last try was undecided: nothing beside it on the next */
+	bool replaced;            /* has used up its second chance on a fresh connection */
+	unsigned tries;
+	struct ph__session *sessions[PH__RECORD_SESSIONS];
+	size_t session_count;
+	uint64_t round_trips, round_trips_before, began_us;
+	struct ph__delivery *next;
+};
+
+struct ph_client {
+	struct ph_allocator mem;
+	struct ph_client_opts opts;    /* pointers: our copies, below */
+	char *connect, *helo, *source_ip;
+	struct ph__server server;
+	bool has_server;
+	struct ph_tls_opts wish_tls;   /* what was asked for; its pointers only say "given" */
+	struct ph__tls *tls;
+	bool client_certificate;
+	struct ph__credentials credentials;
+	bool has_credentials;
+
+	/* the connection */
+	struct ph__conn *conn;         /* NULL: lent */
+	struct ph_transport lent;
+	struct ph__drive *drive;       /* NULL: not connected */
+	bool attached;                 /* by the caller: cannot be made anew */
+	bool lent_lost;                /* the last one was, and is lost: none is made in its place */
+	bool opened;
+	bool logged_in;
+	bool in_clear;                 /* an opportunistic handshake failed: this one is without */
+	bool used;                     /* has carried a message, or waited for one */
+	struct ph__peer peer;
+	struct ph__opening opening;
+	struct ph__session *session;
+	char helo_name[300];
+	uint64_t began_us;
+	struct ph_reply greeting, ehlo;
+	struct ph__buf greeting_text, ehlo_text, reply_text;
+	struct ph_reply reply;
+	struct ph_txn *bare;           /* a body sent by hand */
+	struct ph__job bare_job;
+
+	/* deliveries, in order of submission */
+	struct ph__delivery *first, *last, *waiting, *given, *spare;
+	size_t pending, active;
+	bool alone_active;
+	struct ph_record record;
+};
+
+/* connect.c */
+enum ph_code ph__client_dial(struct ph_client *c, bool in_clear, struct ph_error *err);
+/* Drives the opening to its end. */
+enum ph_code ph__client_open(struct ph_client *c, struct ph_error *err);
+/* Forgets the connection; `why` goes into the session's record. */
+void ph__client_drop(struct ph_client *c, const struct ph_error *why);
+struct ph__wish ph__client_wish(const struct ph_client *c);
+/* What the session's record and the client remember of an event. */
+void ph__client_note_event(struct ph_client *c, const struct ph_smtp_event *ev);
+/* PH_ESECURITY when TLS is up and the peer has not proved what the policy asks for. */
+enum ph_code ph__client_check_peer(const struct ph_client *c, struct ph_error *err);
+
+/* by_hand.c */
+/* Copies the reply of an event to where it lives until the next call. */
+void ph__client_keep_reply(struct ph_client *c, const struct ph_reply *r);
+
+/* delivery.c */
+/* An event that concerns a delivery, whoever runs the session just now. */
+void ph__client_on_txn_done(struct ph_client *c, const struct ph_smtp_event *ev);
+/* The session is gone: what it had and did not tell of becomes the client's again. */
+void ph__client_reclaim(struct ph_client *c);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PH_DRIVE_RECORD_H
+#define PH_DRIVE_RECORD_H
+/* The delivery record's parts: what a session was like, and the record itself. */
+#include <posthaste/record.h>
+#include <posthaste/smtp.h>
+#include "base/mem.h"
+
+#define PH__RECORD_SESSIONS 4 /* a message is not tried on more connections than that */
+
+/* Shared by the messages that used the session; counted. */
+struct ph__session {
+	const struct ph_allocator *mem;
+	unsigned references;
+	char     host[256];       /* as the user named it; the path of a Unix socket */
+	char     address[108];
+	uint16_t port;
+	const char *tls_mode;     /* implicit, starttls, none */
+	const char *policy;       /* NULL: not known yet */
+	bool     tls_up;
+	struct ph_tls_facts tls;
+	char     mechanism[64];   /* of a login that succeeded */
+	char    *greeting;
+	size_t   greeting_len;
+	char    *extensions;      /* keyword NUL parameter NUL …, as last offered */
+	size_t   extensions_len;
+	uint64_t resolve_us, connect_us, tls_us, auth_us, body_us, began_us, ended_us;
+	struct ph_error error;
+};
+
+struct ph__session *ph__session_new(const struct ph_allocator *mem);
+struct ph__session *ph__session_ref(struct ph__session *s);
+void ph__session_unref(struct ph__session **s);
+/* Copies; a lack of memory leaves the part out. */
+void ph__session_set_greeting(struct ph__session *s, const struct ph_reply *r);
+void ph__session_set_extensions(struct ph__session *s, const struct ph_smtp *smtp);
+
+struct ph_record {
+	const struct ph_allocator *mem;
+	struct ph_txn *txn;       /* borrowed */
+	struct ph__session *sessions[PH__RECORD_SESSIONS];
+	size_t session_count;
+	uint64_t round_trips;
+	bool no_dup;
+	enum ph_outcome outcome;
+	enum ph_code code;
+	int exit_status;
+	struct ph_error error;
+};
+
+/* Judges the transaction's outcomes (route/verdict.c) and fills outcome, code, status and error. */
+enum ph_code ph__record_judge(struct ph_record *r);
+
+#endif
