@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Problems in words. See problem.h. The text of an error may hold what a server or a caller sent,
+ * so all of it passes through the terminal's escaping. */
+#include "cli/problem.h"
+
+#include <stdarg.h>
+#include "base/str.h"
+#include "cli/terminal.h"
+
+#define INDENT 11 /* under the text behind "posthaste: " */
+
+/* What a class means for the mail: was it sent, and is it worth trying again? */
+static const char *
+consequence(enum ph_code code)
+{
+	switch (code) {
+	case PH_OK:        return "";
+	case PH_EUSAGE:    return "";
+	case PH_EINPUT:    return "Nothing was sent; trying again as it is will not help.";
+	case PH_ENOINPUT:  return "Nothing was sent.";
+	case PH_ENOUSER:   return "Nobody got it; trying again will not help.";
+	case PH_ENOHOST:   return "It cannot be delivered there; trying again will not help.";
+	case PH_EREFUSED:  return "It was refused for good; trying again will not help.";
+	case PH_EPARTIAL:  return "Some recipients got it, others did not.";
+	case PH_ESYSTEM:   return "Nothing was sent; this computer is in trouble.";
+	case PH_EDEFERRED: return "It was not sent; it may be tried again later.";
+	case PH_EINDOUBT:  return "It was handed over whole, but the answer never came: it may have "
+	                          "been delivered. Trying again may deliver it twice.";
+	case PH_EPROTOCOL: return "It was not sent: the server did not follow the protocol.";
+	case PH_EAUTH:     return "It was not sent: the server did not accept who we say we are.";
+	case PH_ESECURITY: return "It was not sent: the connection is not as secure as was asked for.";
+	case PH_ECONFIG:   return "Nothing was sent.";
+	case PH_ECANCELLED:return "It was not sent.";
+	}
+	return "";
+}
+
+static void
+put_name(FILE *to, const char *name, const char *colour)
+{
+	if (ph__terminal_has_colour(to))
+		fprintf(to, "\033[%sm%s\033[0m ", colour, name);
+	else
+		fprintf(to, "%s ", name);
+}
+
+static void
+put_line(FILE *to, const char *before, const char *text)
+{
+	fprintf(to, "%*s%s", INDENT, "", before);
+	ph__terminal_put(to, ph__str(text), INDENT);
+	fputc('\n', to);
+}
+
+void
+ph__problem_print(FILE *to, const struct ph_error *err)
+{
+	const char *means = consequence(err->code);
+	const char *text = err->text[0] != '\0' ? err->text : ph_code_text(err->code);
+
+	put_name(to, "posthaste:", "1;31");
+	ph__terminal_put(to, ph__str(text), INDENT);
+	fputc('\n', to);
+	if (*means != '\0')
+		put_line(to, "", means);
+	if (err->hint[0] != '\0')
+		put_line(to, "Hint: ", err->hint);
+}
+
+void
+ph__warn(FILE *to, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	put_name(to, "posthaste: warning:", "1;33");
+	ph__terminal_put(to, ph__str(text), INDENT);
+	fputc('\n', to);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* The terminal. See terminal.h.
+ *
+ * While the echo is off, the signals that would end us are only noted: their usual effect comes
+ * after the echo is back, so that a shell is never left mute. Stopping (SIGTSTP) is ignored for
+ * that while for the same reason. */
+#include "cli/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+#include "base/error.h"
+#include "base/escape.h"
+#include "base/mem.h"
+
+bool
+ph__terminal_has_colour(FILE *to)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return (no == NULL || *no == '\0') && isatty(fileno(to))
+	    && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+void
+ph__terminal_put(FILE *to, struct ph_str text, int indent)
+{
+	while (text.len != 0) {
+		const char *lf = memchr(text.ptr, '\n', text.len);
+		size_t n = lf != NULL ? (size_t)(lf - text.ptr) : text.len;
+		struct ph__buf safe;
+
+		ph__buf_init(&safe, &ph__libc_memory, 1024 * 1024);
+		if (ph__escape(&safe, (struct ph_str){ text.ptr, n }, false))
+			fwrite(ph__buf_cstr(&safe), 1, safe.len, to);
+		ph__buf_done(&safe);
+		n += lf != NULL;
+		text.ptr += n;
+		text.len -= n;
+		if (lf != NULL && text.len != 0)
+			fprintf(to, "\n%*s", indent, "");
+	}
+}
+
+static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+#define HELD (sizeof held / sizeof held[0])
+
+static volatile sig_atomic_t caught;
+
+static void
+on_signal(int sig)
+{
+	caught = sig;
+}
+
+static void
+hold_signals(struct sigaction old[HELD])
+{
+	caught = 0;
+	for (size_t i = 0; i < HELD; i++) {
+		struct sigaction sa = { .sa_handler = held[i] == SIGTSTP ? SIG_IGN : on_signal };
+
+		sigemptyset(&sa.sa_mask);
+		sigaction(held[i], &sa, &old[i]);
+		if (old[i].sa_handler == SIG_IGN) /* nohup stays in force */
+			sigaction(held[i], &old[i], NULL);
+	}
+}
+
+static void
+release_signals(const struct sigaction old[HELD])
+{
+	for (size_t i = 0; i < HELD; i++)
+		sigaction(held[i], &old[i], NULL);
+	if (caught != 0)
+		raise(caught);
+}
+
+/* True at the end of a line or of input; *ret_whole: of a line, so that the cursor stands on a new
+ * one. */
+static bool
+read_line(int fd, struct ph__buf *into, bool *ret_whole)
+{
+	char c = '\0';
+	ssize_t n;
+
+	while ((n = read(fd, &c, 1)) == 1 && c != '\n' && ph__buf_add_char(into, c))
+		;
+	*ret_whole = n == 1 && c == '\n';
+	return n == 0 || *ret_whole;
+}
+
+enum ph_code
+ph__terminal_ask_secret(const char *question, struct ph__buf *into, struct ph_error *err)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios before, silent;
+	struct sigaction old[HELD];
+	FILE *tty;
+	bool ok, whole;
+
+	if (fd < 0 || tcgetattr(fd, &before) != 0 || (tty = fdopen(fd, "r+")) == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "there is no password and no terminal to ask for it");
+	}
+	silent = before;
+	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+	silent.c_lflag |= ICANON | ECHONL;
+	hold_signals(old);
+	tcsetattr(fd, TCSAFLUSH, &silent);
+	ph__terminal_put(tty, ph__str(question), 0);
+	fflush(tty);
+	ok = read_line(fd, into, &whole);
+	tcsetattr(fd, TCSAFLUSH, &before);
+	if (!whole)
+		fputs("\n", tty);
+	fclose(tty);
+	release_signals(old);
+	if (!ok)
+		return ph__fail(err, PH_ECANCELLED, PH_STAGE_PREPARE, PH_CAUSE_CANCELLED,
+		                "the password was not entered");
+	return PH_OK;
+}
