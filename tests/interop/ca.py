@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""A certificate authority for one test run, through the openssl command."""
+import hashlib
+import os
+import ssl
+import subprocess
+
+CONFIG = """
+[ca]
+default_ca = test
+[test]
+database = {folder}/index
+serial = {folder}/serial
+new_certs_dir = {folder}
+default_md = sha256
+policy = any
+unique_subject = no
+copy_extensions = none
+[any]
+commonName = supplied
+[req]
+distinguished_name = name
+[name]
+[authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+[server]
+basicConstraints = CA:FALSE
+extendedKeyUsage = {usage}
+subjectAltName = {names}
+"""
+
+
+class Certificate:
+    def __init__(self, folder, name):
+        self.cert = os.path.join(folder, name + ".pem")
+        self.key = os.path.join(folder, name + ".key")
+
+    def context(self):
+        """A server's ssl context that shows this certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
+    def pin(self, what="certificate"):
+        """SHA-256 of the certificate or of its public key, as --pin wants it."""
+        if what == "certificate":
+            command = ["openssl", "x509", "-in", self.cert, "-outform", "DER"]
+        else:
+            command = ["openssl", "pkey", "-in", self.key, "-pubout", "-outform", "DER"]
+        der = subprocess.run(command, check=True, capture_output=True).stdout
+        return hashlib.sha256(der).hexdigest()
+
+
+class Authority:
+    """`file` is the CA's certificate; issue() makes server certificates. Dates are openssl's
+    YYYYMMDDHHMMSSZ."""
+
+    def __init__(self, folder, name="ca"):
+        os.makedirs(folder)
+        self.folder = folder
+        self._config = os.path.join(folder, "openssl.cnf")
+        for file, content in (("index", ""), ("serial", "1001\n")):
+            with open(os.path.join(folder, file), "w") as f:
+                f.write(content)
+        own = self._self_signed(name, "Test authority " + name, "authority")
+        self.file = own.cert
+        self._own = own
+
+    def issue(self, name, names, start="20200101000000Z", end="20491231235959Z",
+              usage="serverAuth"):
+        made = Certificate(self.folder, name)
+        request = os.path.join(self.folder, name + ".csr")
+        self._write_config(names, usage)
+        self._openssl("req", "-new", *self._new_key(made), "-subj", "/CN=" + name, "-out", request)
+        self._openssl("ca", "-batch", "-notext", "-config", self._config, "-in", request,
+                      "-cert", self._own.cert, "-keyfile", self._own.key, "-extensions", "server",
+                      "-startdate", start, "-enddate", end, "-out", made.cert)
+        return made
+
+    def self_signed(self, name, names):
+        self._write_config(names)
+        return self._self_signed(name, name, "server", write=False)
+
+    def _self_signed(self, name, subject, extensions, write=True):
+        made = Certificate(self.folder, name)
+        if write:
+            self._write_config("DNS:unused.invalid")
+        self._openssl("req", "-x509", *self._new_key(made), "-subj", "/CN=" + subject,
+                      "-days", "3650", "-extensions", extensions, "-out", made.cert)
+        return made
+
+    def _new_key(self, made):
+        return ("-config", self._config, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-keyout", made.key)
+
+    def _write_config(self, names, usage="serverAuth"):
+        with open(self._config, "w") as f:
+            f.write(CONFIG.format(folder=self.folder, names=names, usage=usage))
+
+    def _openssl(self, *args):
+        done = subprocess.run(("openssl",) + args, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError("openssl %s: %s" % (args[0], done.stderr))

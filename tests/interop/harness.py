@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""The register of tests, one run of `posthaste send`, its record's shape, and the
+mailbox held against the file that was sent."""
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+import traceback
+
+OUTCOMES = ("accepted", "deferred", "refused", "in_doubt")
+EXITS = {"ok": (0,), "usage": (64,), "input": (65,), "noinput": (66,), "nouser": (67,),
+         "nohost": (68,), "refused": (69,), "partial": (69, 75), "system": (71,),
+         "deferred": (75,), "in_doubt": (75, 74), "protocol": (76,), "auth": (77,),
+         "security": (78,), "config": (78,), "cancelled": (130,)}
+STAGES = ("prepare", "resolve", "route", "connect", "proxy", "greeting", "hello", "starttls", "tls",
+          "auth", "mail", "rcpt", "data", "body", "quit")
+
+# the record's members and their types; a tuple with NONE: may be null
+NONE = type(None)
+RECORD = {"outcome": str, "class": str, "exit": int, "queue_id": (str, NONE), "from": (str, NONE),
+          "bytes": (int, NONE), "round_trips": (int, NONE), "recipients": list, "sessions": list,
+          "error": (dict, NONE)}
+RECIPIENT = {"address": str, "outcome": str, "session": (int, NONE), "stage": (str, NONE),
+             "code": (int, NONE), "enhanced": (str, NONE), "text": (str, NONE),
+             "remote_id": (str, NONE)}
+SESSION = {"host": str, "address": (str, NONE), "port": (int, NONE), "greeting": (str, NONE),
+           "extensions": (dict, NONE), "tls": (dict, NONE), "auth": (dict, NONE),
+           "timings_ms": (dict, NONE), "error": (dict, NONE)}
+ERROR = {"class": str, "stage": (str, NONE), "code": (int, NONE), "enhanced": (str, NONE),
+         "text": str, "cause": (str, NONE), "hint": (str, NONE)}
+TLS = {"mode": str, "version": (str, NONE), "cipher": (str, NONE), "verified": (bool, NONE),
+       "peer_name": (str, NONE), "policy": (str, NONE)}
+TRACE = {"return-path", "x-original-to", "delivered-to", "received"}
+
+SENDER = "sender@sender.example"
+PATIENCE = 60       # seconds; a command still running then is a failed test
+
+tests = []
+
+
+def test(function):
+    """Registers a test; its name, read as a sentence, is what the run prints."""
+    tests.append(function)
+    return function
+
+
+def equal(got, want, what):
+    if got != want:
+        raise AssertionError("%s: got %r, want %r" % (what, got, want))
+
+
+def run_all(env, chosen):
+    failed = 0
+    print("1..%d" % len(chosen), flush=True)
+    for number, function in enumerate(chosen, 1):
+        sentence = function.__name__.replace("_", " ")
+        env.ran = []
+        try:
+            function(env)
+        except Exception as e:
+            failed += 1
+            print("not ok %d - %s" % (number, sentence))
+            _explain(env, e)
+        else:
+            print("ok %d - %s" % (number, sentence))
+        print(end="", flush=True)
+    print("%d passed, %d failed" % (len(chosen) - failed, failed))
+    return 1 if failed else 0
+
+
+def _explain(env, error):
+    if isinstance(error, AssertionError):
+        lines = ["%s: %s" % (_where(error), error)]
+    else:
+        lines = traceback.format_exception(error)
+    for result in env.ran[-1:]:
+        lines += [" ".join(result.command), "exit %s" % result.status, result.stdout, result.stderr]
+    for line in "\n".join(lines).splitlines():
+        print("#   " + ascii(line[:1000])[1:-1])
+
+
+def _where(error):
+    """The lines that led to it, from the test's own inwards."""
+    found = []
+    while error is not None:
+        found += ["%s:%d" % (os.path.basename(x.filename), x.lineno)
+                  for x in traceback.extract_tb(error.__traceback__) if x.name != "run_all"]
+        error = error.__cause__
+    return " > ".join(found)
+
+
+class Result:
+    def __init__(self, command, status, stdout, stderr):
+        self.command, self.status = command, status
+        self.stdout = stdout.decode("utf-8", "backslashreplace")
+        self.stderr = stderr.decode("utf-8", "backslashreplace")
+        self.record = None
+
+    def recipients(self):
+        return [x["outcome"] for x in self.record["recipients"]]
+
+    def expect(self, status, klass, outcome, **error):
+        """Status, class, outcome, and the named fields of the record's error."""
+        equal(self.status, status, "exit status")
+        equal(self.record["class"], klass, "class")
+        equal(self.record["outcome"], outcome, "outcome")
+        if klass == "ok":
+            equal(self.record["error"], None, "error")
+            return self
+        equal(self.record["error"]["class"], klass, "error.class")
+        for name, want in error.items():
+            got = self.record["error"][name]
+            if got != want and not (isinstance(want, tuple) and got in want):
+                raise AssertionError("error.%s: got %r, want %r" % (name, got, want))
+        return self
+
+    def good(self):
+        return self.expect(0, "ok", "accepted")
+
+    def deferred(self, **error):
+        return self.expect(75, "deferred", "deferred", **error)
+
+    @property
+    def session(self):
+        """The last session, which must have been opened."""
+        assert self.record["sessions"], "the record has no session"
+        return self.record["sessions"][-1]
+
+
+class Env:
+    """What a test works with: the command, the servers, and a folder of its own."""
+
+    def __init__(self, posthaste, folder):
+        self.posthaste, self.folder = posthaste, folder
+        self.ran = []
+        self.ca = self.postfix = self.dovecot = None
+        os.makedirs(os.path.join(folder, "home"))
+        self.environ = {"HOME": os.path.join(folder, "home"), "PATH": os.environ["PATH"],
+                        "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                self.environ[name] = os.environ[name]
+
+    def file(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb", opener=lambda *args: os.open(*args, 0o600)) as f:
+            f.write(content)
+        return path
+
+    def start(self, *args, posthaste=None, **options):
+        return subprocess.Popen((posthaste or self.posthaste,) + args, env=self.environ,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+    def run(self, *args, stdin=b""):
+        """One run of posthaste to its end. Anything a sanitizer says is a failure, whatever the
+        exit status."""
+        process = self.start(*args, stdin=subprocess.PIPE)
+        try:
+            out, err = process.communicate(stdin, timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            out, err = process.communicate()
+        result = Result((self.posthaste,) + args, process.returncode, out, err)
+        self.ran.append(result)
+        for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
+            assert word not in result.stderr, "%s spoke" % word
+        assert result.status >= 0, "ended by signal %d (9: it hung)" % -result.status
+        return result
+
+    def send(self, server, *args, message=None, sender=SENDER, stdin=b"", to=None):
+        """`posthaste send --json`; the record it printed is checked and kept."""
+        if message is None:
+            message = b"Subject: test\n\nA test.\n"
+        if isinstance(message, bytes):
+            message = self.file("message", message)
+        recipients = ["bob@test.example"] if to is None else to
+        result = self.run("send", "--json", "--server", server, "--from", sender,
+                          "--message", message, *args, "--", *recipients, stdin=stdin)
+        result.record = parse_record(result)
+        equal([x["address"] for x in result.record["recipients"]], recipients, "addresses")
+        return result
+
+    # mailboxes
+
+    def empty_mailboxes(self):
+        self.postfix.settle()
+        for server in (self.postfix, self.dovecot):
+            for path, _, names in os.walk(server.mail):
+                if os.path.basename(path) in ("new", "cur"):
+                    for name in names:
+                        os.unlink(os.path.join(path, name))
+
+    def mailbox(self, server, user):
+        """What lies in a user's mailbox once the server has finished."""
+        self.postfix.settle()
+        found = []
+        for folder in ("new", "cur"):
+            path = os.path.join(server.mail, user, folder)
+            for name in sorted(os.listdir(path)) if os.path.isdir(path) else ():
+                with open(os.path.join(path, name), "rb") as f:
+                    found.append(f.read())
+        return found
+
+    def delivered(self, server, user, content):
+        """The one message in the mailbox, which must be `content` below trace headers."""
+        found = self.mailbox(server, user)
+        equal(len(found), 1, "messages in the mailbox of " + user)
+        return same_message(found[0], content)
+
+
+def parse_record(result):
+    lines = result.stdout.splitlines()
+    equal(len(lines), 1, "lines on standard output")
+    record = json.loads(lines[0])
+    _shape(record, RECORD, "record")
+    for recipient in record["recipients"]:
+        _shape(recipient, RECIPIENT, "recipient")
+        assert recipient["outcome"] in OUTCOMES, recipient["outcome"]
+        assert recipient["stage"] is None or recipient["stage"] in STAGES, recipient["stage"]
+        assert recipient["session"] is None or recipient["session"] < len(record["sessions"])
+    for session in record["sessions"]:
+        _shape(session, SESSION, "session")
+        if session["tls"] is not None:
+            _shape(session["tls"], TLS, "tls")
+        if session["error"] is not None:
+            _shape(session["error"], ERROR, "session error")
+    assert record["class"] in EXITS, record["class"]
+    assert record["exit"] in EXITS[record["class"]], (record["exit"], record["class"])
+    equal(result.status, record["exit"], "exit status against the record's")
+    outcomes = [x["outcome"] for x in record["recipients"]]
+    equal(record["outcome"], message_outcome(outcomes), "outcome")
+    equal(record["class"] == "ok", record["error"] is None, "class ok against error null")
+    if record["error"] is not None:
+        _shape(record["error"], ERROR, "error")
+        assert record["error"]["stage"] is None or record["error"]["stage"] in STAGES
+        assert record["error"]["text"], "an error without text"
+        assert result.stderr, "an error and nothing on standard error"
+    return record
+
+
+def _shape(value, wanted, what):
+    for name, kind in wanted.items():
+        assert name in value, "%s without %s" % (what, name)
+        assert isinstance(value[name], kind), "%s.%s is %r" % (what, name, value[name])
+
+
+def message_outcome(outcomes):
+    """The message's outcome from its recipients'."""
+    if all(x == "accepted" for x in outcomes):
+        return "accepted"
+    if "in_doubt" in outcomes:
+        return "in_doubt"
+    if "accepted" in outcomes:
+        return "partial"
+    return "refused" if all(x == "refused" for x in outcomes) else "deferred"
+
+
+def as_stored(content):
+    """Every line end as LF, the last one included: what a Maildir holds of a message sent with
+    --line-ends=normalise."""
+    lines = re.sub(rb"\r\n|\r|\n", b"\n", content)
+    return lines if lines.endswith(b"\n") else lines + b"\n"
+
+
+def same_message(stored, content):
+    """Returns the trace headers above `content`; raises where anything else differs."""
+    wanted = as_stored(content)
+    if not stored.endswith(wanted):
+        at = next((i for i, (a, b) in enumerate(zip(reversed(stored), reversed(wanted))) if a != b),
+                  min(len(stored), len(wanted)))
+        raise AssertionError("mailbox differs from the file %d octets before the end: %r, want %r"
+                             % (at, stored[-at - 30:][:60], wanted[-at - 30:][:60]))
+    added = stored[:len(stored) - len(wanted)].decode("ascii")
+    for line in added.splitlines():
+        if not line.startswith((" ", "\t")) and line.partition(":")[0].lower() not in TRACE:
+            raise AssertionError("a line above the message: %r" % line)
+    return added
+
+
+def wait_for_port(port, what, seconds=20):
+    import socket
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise RuntimeError("%s does not listen on port %d" % (what, port))
+            time.sleep(0.02)
