@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Installs what a make target needs from Debian, if it is not there.
+# usage: install-packages.sh build|test|lint|fuzz|docs
+set -eu
+
+build="gcc libc6-dev binutils meson ninja-build pkg-config libssl-dev libidn2-dev libuv1-dev"
+case $1 in
+build) wanted=$build ;;
+test)  wanted="$build g++ libcmocka-dev libunistring-dev mount openssl python3" ;;
+lint)  wanted="$build g++ python3" ;;
+fuzz)  wanted="$build clang llvm" ;;
+docs)  wanted="mandoc" ;;
+*)     echo "usage: $0 build|test|lint|fuzz|docs" >&2; exit 64 ;;
+esac
+
+missing=
+for package in $wanted; do
+	case $(dpkg-query -W -f '${Status}' "$package" 2>&1) in
+	"install ok installed") ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "make $1 needs these packages; as root: apt-get install$missing" >&2
+	exit 69
+fi
+echo "Installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+# Old package lists may still do where the archive cannot be reached.
+apt-get -q update || true
+# shellcheck disable=SC2086 # a list of words
+apt-get -q install --yes --no-install-recommends $missing
