@@ -214,6 +214,10 @@ named_candidate(const char *list, size_t i, char buf[32])
 		const char *comma = memchr(rest.ptr, ',', rest.len);
 		size_t n = comma != NULL ? (size_t)(comma - rest.ptr) : rest.len;
 
+		for (; n != 0 && *rest.ptr == ' '; n--)
+			rest.ptr++, rest.len--;
+		while (n != 0 && rest.ptr[n - 1] == ' ')
+			n--;
 		if (n != 0 && i-- == 0) {
 			if (n > 31)
 				n = 31;
@@ -224,8 +228,8 @@ named_candidate(const char *list, size_t i, char buf[32])
 		}
 		if (comma == NULL)
 			return NULL;
-		rest.ptr += n + 1;
-		rest.len -= n + 1;
+		rest.len -= (size_t)(comma + 1 - rest.ptr);
+		rest.ptr = comma + 1;
 	}
 }
 

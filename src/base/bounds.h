@@ -33,7 +33,9 @@
 #define PH__IN_FLIGHT_MAX     8192        /* commands unanswered on one connection */
 #define PH__WINDOW_DEFAULT    8           /* BDAT transactions unanswered */
 #define PH__WINDOW_MAX        256
-#define PH__BODY_CHUNK        (256 * 1024)/* body octets asked for at a time; a BDAT chunk at most */
+#define PH__BODY_CHUNK        (1024 * 1024) /* body octets asked for at a time; a BDAT chunk at most */
+#define PH__READ_CHUNK        (256 * 1024) /* of a message that is not in memory */
+#define PH__QUEUED_MAX        (256 * 1024) /* no further body is asked for above it */
 #define PH__EAGER_BODY_MAX    (64 * 1024) /* a larger message waits for the envelope's replies */
 #define PH__BORROW_MIN        4096        /* shorter runs of a body are cheaper to copy than to point at */
 

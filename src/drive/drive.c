@@ -87,12 +87,13 @@ give_read(struct ph__drive *d, const struct ph_smtp_event *ev, struct ph__job *j
 	const void *p = NULL;
 	size_t n = 0;
 
-	if (d->chunk == NULL && (d->chunk = ph__alloc(d->mem, PH__BODY_CHUNK)) == NULL) {
+	if (d->chunk == NULL && (d->chunk = ph__alloc(d->mem, PH__READ_CHUNK)) == NULL) {
 		ph__fail_nomem(&err, PH_STAGE_BODY);
 		ph_smtp_body_failed(d->smtp, ev->txn, &err);
 		return;
 	}
-	switch (ph__source_read(job->source, d->chunk, ev->max, &p, &n, &err)) {
+	switch (ph__source_read(job->source, d->chunk,
+	                        ev->max < PH__READ_CHUNK ? ev->max : PH__READ_CHUNK, &p, &n, &err)) {
 	case PH_IO_OK:
 		(void)ph_smtp_body(d->smtp, ev->txn, p, n, ph__source_is_spent(job->source), NULL);
 		break;

@@ -413,14 +413,14 @@ examine_all(struct ph_source *s, struct ph_error *err)
 	const void *p = NULL;
 	size_t n = 0;
 	uint64_t octets = 0;
-	char *buf = ph__alloc(&s->mem, PH__BODY_CHUNK);
+	char *buf = ph__alloc(&s->mem, PH__READ_CHUNK);
 	enum ph_io io;
 
 	if (buf == NULL)
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
 	ph__lines_init(&lines, PH_LINE_ENDS_NORMALISE, false);
 	lines.tolerant = true;
-	while ((io = ph__source_read(s, buf, PH__BODY_CHUNK, &p, &n, err)) == PH_IO_OK) {
+	while ((io = ph__source_read(s, buf, PH__READ_CHUNK, &p, &n, err)) == PH_IO_OK) {
 		scan_header(&header, p, n);
 		ph__lines_feed(&lines, p, n, emit_nothing, NULL);
 		octets += n;

@@ -394,7 +394,7 @@ static bool
 wants_body(const struct ph_smtp *s)
 {
 	return s->cur != NULL && s->cur->phase == PH__TXN_BODY && !s->winding &&
-	       s->out.borrowed == 0 && ph__unsent(s) < PH__BODY_CHUNK &&
+	       s->out.borrowed == 0 && ph__unsent(s) < PH__QUEUED_MAX &&
 	       (ph__pipelines(s) || s->count == 0 || !s->cur->chunked);
 }
 

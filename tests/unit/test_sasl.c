@@ -253,7 +253,7 @@ the_strongest_that_fits_comes_first(void **state)
 static void
 named_mechanisms_come_in_the_users_order(void **state)
 {
-	struct ph__credentials c = take("u", "p", NULL, "login,,Plain,CRAM-MD5");
+	struct ph__credentials c = take("u", "p", NULL, "login,, Plain , CRAM-MD5");
 
 	(void)state;
 	candidates_are(&c, true, "LOGIN PLAIN CRAM-MD5");
