@@ -84,16 +84,30 @@ any_accepted(const struct ph_txn *t)
 	return false;
 }
 
+static const char *
+what_happened(const struct ph_recipient_outcome *o)
+{
+	bool now = o->reply.code < 500; /* only for now, that is */
+
+	if (o->reply.code == 421)
+		return "the server closed the connection before it took the message";
+	if (o->stage == PH_STAGE_MAIL)
+		return now ? "the server does not take mail from this sender now"
+		           : "the server does not take mail from this sender";
+	if (o->stage == PH_STAGE_RCPT)
+		return now ? "the server does not take mail for this recipient now"
+		           : "the server does not take mail for this recipient";
+	return now ? "the server did not take the message now" : "the server did not take the message";
+}
+
 /* A reply as a problem: what the recipient's server said. */
 static void
 error_from_reply(struct ph_record *r, const struct ph_recipient_outcome *o)
 {
 	const struct ph_reply *reply = &o->reply;
 
-	ph__fail(&r->error, r->code, o->stage, PH_CAUSE_REPLY, "%s: %u %.380s",
-	         o->stage == PH_STAGE_MAIL ? "the server does not take mail from this sender"
-	         : o->stage == PH_STAGE_RCPT ? "the server does not take mail for this recipient"
-	         : "the server did not take the message", reply->code, reply->text);
+	ph__fail(&r->error, r->code, o->stage, PH_CAUSE_REPLY, "%s: %u %.380s", what_happened(o),
+	         reply->code, reply->text);
 	r->error.reply = reply->code;
 	memcpy(r->error.enhanced, reply->enhanced, sizeof r->error.enhanced);
 	if (o->code == PH_EAUTH)
@@ -135,8 +149,24 @@ find_error(struct ph_record *r)
 	r->error.code = r->code;
 	if (r->outcome != PH_IN_DOUBT)
 		return;
-	ph__hint(&r->error, "the message may or may not have been delivered: look before sending it "
-	                    "again");
+	ph__hint(&r->error, r->no_dup ? "do not send it again before you have asked the recipient, or "
+	                                "looked in the server's log"
+	                              : "ask the recipient, or look in the server's log");
+}
+
+/* In clear, although the server has TLS: its 530 may ask for that rather than for a login. */
+static bool
+could_have_tls(const struct ph__session *s)
+{
+	const char *p = s->extensions, *end = p != NULL ? p + s->extensions_len : NULL;
+
+	while (!s->tls_up && p < end) {
+		if (ph__cstr_eq_nocase(p, "STARTTLS"))
+			return true;
+		p += strlen(p) + 1; /* the keyword */
+		p += strlen(p) + 1; /* its parameter */
+	}
+	return false;
 }
 
 enum ph_code
@@ -144,14 +174,14 @@ ph__record_judge(struct ph_record *r)
 {
 	struct ph_txn *t = r->txn;
 	const struct ph_recipient_outcome *one = NULL, **all = &one;
-	bool any = any_accepted(t), tls = r->session_count == 0 ||
-	           r->sessions[r->session_count - 1]->tls_up;
+	bool any = any_accepted(t), wants_tls = r->session_count != 0 &&
+	           could_have_tls(r->sessions[r->session_count - 1]);
 
 	if (t->rcpt_count > 1 &&
 	    (all = ph__alloc_array(r->mem, t->rcpt_count, sizeof *all)) == NULL)
 		return PH_ESYSTEM;
 	for (size_t i = 0; i < t->rcpt_count; i++) {
-		ph__verdict_recipient(&t->rcpts[i].out, any, tls);
+		ph__verdict_recipient(&t->rcpts[i].out, any, wants_tls);
 		all[i] = &t->rcpts[i].out;
 	}
 	r->outcome = ph__verdict_outcome(all, t->rcpt_count);

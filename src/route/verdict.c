@@ -35,7 +35,7 @@ means_too_many(const struct ph_reply *r, bool any_accepted)
 }
 
 void
-ph__verdict_recipient(struct ph_recipient_outcome *r, bool any_accepted, bool tls)
+ph__verdict_recipient(struct ph_recipient_outcome *r, bool any_accepted, bool could_have_tls)
 {
 	if (r->outcome != PH_REFUSED || r->reply.code == 0)
 		return;
@@ -49,7 +49,7 @@ ph__verdict_recipient(struct ph_recipient_outcome *r, bool any_accepted, bool tl
 	} else if (r->reply.code == 530 && r->stage != PH_STAGE_BODY) {
 		/* RFC 4954 §6, RFC 3207 §4: log in, or use TLS, first; the message is as good as before */
 		r->outcome = PH_DEFERRED;
-		r->code = tls ? PH_EAUTH : PH_ESECURITY;
+		r->code = could_have_tls ? PH_ESECURITY : PH_EAUTH;
 	}
 }
 

@@ -371,23 +371,39 @@ an_error_always_has_words(void **state)
 	ph_txn_free(t);
 }
 
+/* For TLS only where the server has it and we did not use it: a hint that cannot be followed is none. */
 static void
-a_530_asks_for_a_login_or_in_clear_for_tls(void **state)
+a_530_asks_for_a_login_or_for_tls_that_was_offered(void **state)
 {
+	static const struct { bool tls_up, offered; enum ph_code code; int status; } rows[] = {
+		{ false, true, PH_ESECURITY, 78 },
+		{ false, false, PH_EAUTH, 77 },
+		{ true, true, PH_EAUTH, 77 },
+	};
+	static const char offered[] = "SIZE\0\0starttls\0";
 	const char *const to[] = { "a@example.net" };
 
 	(void)state;
-	for (int secure = 0; secure < 2; secure++) {
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct ph_txn *t = new_txn(to, 1);
 		struct ph_record r = record_of(t);
+		struct ph__session *s = new_session();
 
-		r.sessions[r.session_count++] = new_session();
-		r.sessions[0]->tls_up = secure;
+		r.sessions[r.session_count++] = s;
+		s->tls_up = rows[i].tls_up;
+		free(s->extensions);
+		s->extensions = NULL;
+		s->extensions_len = 0;
+		if (rows[i].offered) {
+			s->extensions = malloc(sizeof offered);
+			memcpy(s->extensions, offered, sizeof offered);
+			s->extensions_len = sizeof offered;
+		}
 		decide(t, 0, PH_STAGE_MAIL, 530, 5, 7, 0, "5.7.0 no");
 		assert_int_equal(ph__record_judge(&r), PH_OK);
 		assert_int_equal(ph_record_outcome(&r), PH_DEFERRED);
-		assert_int_equal(ph_record_code(&r), secure ? PH_EAUTH : PH_ESECURITY);
-		assert_int_equal(ph_record_exit_status(&r), secure ? 77 : 78);
+		assert_int_equal(ph_record_code(&r), rows[i].code);
+		assert_int_equal(ph_record_exit_status(&r), rows[i].status);
 		assert_true(ph_record_error(&r)->hint[0] != '\0');
 		ph__session_unref(&r.sessions[0]);
 		ph_txn_free(t);
@@ -488,7 +504,7 @@ main(void)
 		cmocka_unit_test(the_error_is_of_the_recipient_that_made_the_outcome),
 		cmocka_unit_test(what_ended_the_session_says_more_than_its_reply),
 		cmocka_unit_test(an_error_always_has_words),
-		cmocka_unit_test(a_530_asks_for_a_login_or_in_clear_for_tls),
+		cmocka_unit_test(a_530_asks_for_a_login_or_for_tls_that_was_offered),
 		cmocka_unit_test(servers_identifiers_are_found),
 		cmocka_unit_test(a_refused_recipient_has_no_remote_id),
 		cmocka_unit_test(a_lack_of_memory_leaves_no_half_a_record),

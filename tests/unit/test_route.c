@@ -291,7 +291,7 @@ replies_are_refined_by_stage_and_enhanced_code(void **state)
 		int stage;
 		unsigned code;
 		uint16_t e[3];
-		bool any_accepted, tls;
+		bool any_accepted, could_have_tls;
 		enum ph_outcome outcome;
 		enum ph_code class_;
 	} rows[] = {
@@ -323,11 +323,11 @@ replies_are_refined_by_stage_and_enhanced_code(void **state)
 		{ BODY, 552, { 5, 5, 3 }, 1, 1, PH_REFUSED, PH_EREFUSED },
 		{ MAIL, 552, { 5, 3, 4 }, 0, 1, PH_REFUSED, PH_EREFUSED },
 		/* 530 */
-		{ MAIL, 530, { 5, 7, 0 }, 0, 1, PH_DEFERRED, PH_EAUTH },
-		{ MAIL, 530, { 0, 0, 0 }, 0, 0, PH_DEFERRED, PH_ESECURITY },
-		{ RCPT, 530, { 5, 7, 0 }, 0, 1, PH_DEFERRED, PH_EAUTH },
-		{ RCPT, 530, { 5, 7, 0 }, 0, 0, PH_DEFERRED, PH_ESECURITY },
-		{ DATA, 530, { 5, 7, 0 }, 1, 1, PH_DEFERRED, PH_EAUTH },
+		{ MAIL, 530, { 5, 7, 0 }, 0, 0, PH_DEFERRED, PH_EAUTH },
+		{ MAIL, 530, { 0, 0, 0 }, 0, 1, PH_DEFERRED, PH_ESECURITY },
+		{ RCPT, 530, { 5, 7, 0 }, 0, 0, PH_DEFERRED, PH_EAUTH },
+		{ RCPT, 530, { 5, 7, 0 }, 0, 1, PH_DEFERRED, PH_ESECURITY },
+		{ DATA, 530, { 5, 7, 0 }, 1, 0, PH_DEFERRED, PH_EAUTH },
 		{ BODY, 250, { 2, 0, 0 }, 1, 1, PH_ACCEPTED, PH_OK },
 	};
 
@@ -337,7 +337,7 @@ replies_are_refined_by_stage_and_enhanced_code(void **state)
 		struct ph_recipient_outcome o = outcome((enum ph_stage)rows[i].stage, rows[i].code, e[0],
 		                                        e[1], e[2]);
 
-		ph__verdict_recipient(&o, rows[i].any_accepted, rows[i].tls);
+		ph__verdict_recipient(&o, rows[i].any_accepted, rows[i].could_have_tls);
 		if (o.outcome != rows[i].outcome || o.code != rows[i].class_)
 			fail_msg("row %zu (%u %u.%u.%u): %s %s", i, rows[i].code, e[0], e[1], e[2],
 			         ph_outcome_name(o.outcome), ph_code_name(o.code));
