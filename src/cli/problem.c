@@ -11,21 +11,22 @@
 
 /* What a class means for the mail: was it sent, and is it worth trying again? */
 static const char *
-consequence(enum ph_code code)
+consequence(const struct ph_error *err)
 {
-	switch (code) {
+	switch (err->code) {
 	case PH_OK:        return "";
 	case PH_EUSAGE:    return "";
 	case PH_EINPUT:    return "Nothing was sent; trying again as it is will not help.";
 	case PH_ENOINPUT:  return "Nothing was sent.";
 	case PH_ENOUSER:   return "Nobody got it; trying again will not help.";
 	case PH_ENOHOST:   return "It cannot be delivered there; trying again will not help.";
-	case PH_EREFUSED:  return "It was refused for good; trying again will not help.";
+	case PH_EREFUSED:  return err->reply != 0 ? "It was refused for good; trying again will not help."
+	                          : "This server cannot take it as it is; another may.";
 	case PH_EPARTIAL:  return "Some recipients got it, others did not.";
 	case PH_ESYSTEM:   return "Nothing was sent; this computer is in trouble.";
 	case PH_EDEFERRED: return "It was not sent; it may be tried again later.";
 	case PH_EINDOUBT:  return "It was handed over whole, but the answer never came: it may have "
-	                          "been delivered. Trying again may deliver it twice.";
+	                          "been delivered, and trying again may deliver it twice.";
 	case PH_EPROTOCOL: return "It was not sent: the server did not follow the protocol.";
 	case PH_EAUTH:     return "It was not sent: the server did not accept who we say we are.";
 	case PH_ESECURITY: return "It was not sent: the connection is not as secure as was asked for.";
@@ -55,7 +56,7 @@ put_line(FILE *to, const char *before, const char *text)
 void
 ph__problem_print(FILE *to, const struct ph_error *err)
 {
-	const char *means = consequence(err->code);
+	const char *means = consequence(err);
 	const char *text = err->text[0] != '\0' ? err->text : ph_code_text(err->code);
 
 	put_name(to, "posthaste:", "1;31");

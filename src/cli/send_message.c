@@ -18,6 +18,7 @@
 #include "base/bounds.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "cli/problem.h"
 
 #define READ_SIZE 16384
 #define TEXT_MAX  (256u * 1024 * 1024) /* to compose with; what is larger can be streamed */
@@ -238,6 +239,22 @@ take_recipients(struct ph__send_message *m, const struct input *in, struct ph__s
 	return rc == PH_OK ? ph__send_envelope_take(e, list, err) : rc;
 }
 
+/* A blind copy's field that all will see: perhaps meant, more often forgotten. */
+static void
+warn_of_bcc(const struct ph__send_message *m)
+{
+	struct ph_str head = ph__buf_str(&m->head);
+	size_t without, whole;
+	char *block;
+
+	if (ph_header_without_bcc(&block, &without, &whole, head.ptr, head.len, NULL, NULL) != PH_OK)
+		return;
+	if (without != whole)
+		ph__warn(stderr, "the message has a Bcc field, and every recipient will see it; -t "
+		                 "takes it out");
+	ph__free(&ph__libc_memory, block);
+}
+
 static enum ph_code
 open_finished(struct ph__send_message *m, const struct ph__send_options *o,
               struct ph__send_envelope *e, struct ph_error *err)
@@ -256,7 +273,9 @@ open_finished(struct ph__send_message *m, const struct ph__send_options *o,
 		return rc;
 	if (!o->as_is && (rc = check_header(m, &in, err)) != PH_OK)
 		return rc;
-	if (o->from_headers && (rc = take_recipients(m, &in, e, &block_len, &skip, err)) != PH_OK)
+	if (!o->from_headers)
+		warn_of_bcc(m);
+	else if ((rc = take_recipients(m, &in, e, &block_len, &skip, err)) != PH_OK)
 		return rc;
 	return make_source(m, &in, block_len, skip, err);
 }

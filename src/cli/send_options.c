@@ -43,9 +43,9 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_TEXT, "ca-file", NULL, "FILE", "trust these certificates (PEM), not the system's",
 	  AT(tls.ca_file), .no_environment = true },
 	{ PH__OPTION_TEXT, "ca-dir", NULL, "DIR", "the same, a directory made by openssl rehash",
-	  AT(tls.ca_dir) },
+	  AT(tls.ca_dir), .no_environment = true },
 	{ PH__OPTION_LIST, "pin", NULL, "SHA256", "accept just this certificate or key; again for more",
-	  AT(pins) },
+	  AT(pins), .no_environment = true },
 	{ PH__OPTION_TEXT, "cert", NULL, "FILE", "client certificate with its chain (PEM)",
 	  AT(tls.cert_file) },
 	{ PH__OPTION_TEXT, "key", NULL, "FILE", "its key, if it is not in the same file",
@@ -53,7 +53,7 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_CHOICE, "tls-min", NULL, "VERSION", "1.2 (default) or 1.3", AT(tls_min),
 	  tls_versions },
 	{ PH__OPTION_TEXT, "tls-name", NULL, "NAME", "name the certificate must have, if not HOST",
-	  AT(tls.server_name) },
+	  AT(tls.server_name), .no_environment = true },
 	{ PH__OPTION_FLAG, "insecure", NULL, NULL, "verify nothing: whoever sits between can read and "
 	  "change all", AT(tls.insecure), .no_environment = true },
 
@@ -92,8 +92,9 @@ static const struct ph__option rows[] = {
 	  AT(text), .group = CONTENT },
 	{ PH__OPTION_LIST, "header", NULL, "'NAME: VALUE'", "... and this header field; again for more",
 	  AT(headers) },
-	{ PH__OPTION_FLAG, "read-recipients", "t", NULL, "take recipients from To, Cc and Bcc, and "
-	  "drop Bcc; alone: of the finished message on standard input", AT(from_headers) },
+	{ PH__OPTION_FLAG, "read-recipients", "t", NULL, "take recipients from To, Cc and Bcc (of the "
+	  "Resent fields, if there are any), and drop Bcc; alone: of the finished message on "
+	  "standard input", AT(from_headers) },
 	{ PH__OPTION_CHOICE, "line-ends", NULL, "KIND", "normalise (default: each line end becomes "
 	  "CRLF), strict (refuse bare CR and LF), binary", AT(line_ends), line_ends },
 	{ PH__OPTION_FLAG, "as-is", NULL, NULL, "do not check that a finished message has a header",
@@ -124,8 +125,9 @@ const struct ph__options ph__send_options_def = {
 	.synopsis = "--server URL [OPTION]... [RECIPIENT]...",
 	.about = "Sends one message and says by its exit status what became of it.",
 	.more =
-	    "Each long option but --tls, --ca-file, --insecure, --allow-clear-auth, --connect and\n"
-	    "--password-command can be set as POSTHASTE_NAME (POSTHASTE_SERVER, POSTHASTE_USER ...).\n"
+	    "Each long option can be set as POSTHASTE_NAME (POSTHASTE_SERVER, POSTHASTE_USER ...),\n"
+	    "but for those that decide whom to trust: --tls, --tls-name, --ca-file, --ca-dir, --pin,\n"
+	    "--insecure, --allow-clear-auth, --connect and --password-command.\n"
 	    "\n"
 	    "Exit status: 0 accepted for all; 69 refused; 67 no such user; 75 try again later;\n"
 	    "64 usage, 65 bad message or address, 66 no such file, 68 no such host, 71 system,\n"

@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 
 #define JSON_MAX (256u * 1024 * 1024)
+#define RECIPIENTS_TOLD 20
 
 static void
 print_line(const char *json)
@@ -48,18 +49,43 @@ put_recipient(FILE *to, const struct ph_recipient_outcome *r)
 	fputc('\n', to);
 }
 
-/* One line each; those who got it are only counted. */
+/* What ended it for all of them has been said already. */
+static bool
+is_same_for_all(const struct ph_record *record)
+{
+	const struct ph_recipient_outcome *first = ph_record_recipient(record, 0);
+
+	for (size_t i = 0; i < ph_record_recipient_count(record); i++) {
+		const struct ph_recipient_outcome *r = ph_record_recipient(record, i);
+
+		if (r->outcome != first->outcome || r->stage != first->stage ||
+		    r->stage == PH_STAGE_RCPT || r->reply.code != first->reply.code)
+			return false;
+	}
+	return true;
+}
+
+/* One line each, as far as a person reads; those who got it are only counted. */
 static void
 put_recipients(FILE *to, const struct ph_record *record)
 {
-	size_t n = ph_record_recipient_count(record), accepted = 0;
+	size_t n = ph_record_recipient_count(record), accepted = 0, told = 0;
 
+	if (is_same_for_all(record))
+		return;
 	for (size_t i = 0; i < n; i++)
 		accepted += ph_record_recipient(record, i)->outcome == PH_ACCEPTED;
-	fprintf(to, "Of %zu recipients, %zu accepted; the others:\n", n, accepted);
-	for (size_t i = 0; i < n; i++)
-		if (ph_record_recipient(record, i)->outcome != PH_ACCEPTED)
+	if (accepted == 0)
+		fprintf(to, "None of %zu recipients was accepted:\n", n);
+	else
+		fprintf(to, "%zu of %zu recipients accepted; not:\n", accepted, n);
+	for (size_t i = 0; i < n && told < RECIPIENTS_TOLD; i++)
+		if (ph_record_recipient(record, i)->outcome != PH_ACCEPTED) {
 			put_recipient(to, ph_record_recipient(record, i));
+			told++;
+		}
+	if (n - accepted > told)
+		fprintf(to, "  and %zu more; --json lists them all\n", n - accepted - told);
 }
 
 static void
