@@ -109,6 +109,12 @@ PH_API size_t ph_client_pending(const struct ph_client *c);
 PH_API enum ph_code ph_client_next(struct ph_client *c, const struct ph_record **ret, void **user,
                                    struct ph_error *err);
 
+/* Gives up whatever the client is doing, from a signal handler or another thread: the call that waits
+ * returns soon, and so does every later one. A message that was not handed over whole ends as
+ * PH_ECANCELLED, deferred; one that was, and has no answer yet, is in doubt. The client is of no more
+ * use but for ph_client_next() and ph_client_free(). */
+PH_API void ph_client_cancel(struct ph_client *c);
+
 /* ---- by hand --------------------------------------------------------------------------------- */
 
 /* Connects, does the handshake of implicit TLS, reads the greeting. */
@@ -174,9 +180,12 @@ PH_API enum ph_code ph_client_docmd(struct ph_client *c, const char *verb, const
 PH_API enum ph_code ph_client_send(struct ph_client *c, const void *octets, size_t n,
                                    struct ph_error *err);
 
-/* QUIT; waits 5 s at most for its reply; then the connection is closed, whatever was answered. */
+/* QUIT; waits 5 s at most for its reply; then the connection is closed, whatever was answered.
+ * PH_EUSAGE, and nothing done, while submitted messages are under way. */
 PH_API enum ph_code ph_client_quit(struct ph_client *c, const struct ph_reply **ret,
                                    struct ph_error *err);
+/* QUIT as a courtesy, without waiting for its reply: closes at once. What is under way is lost. */
+PH_API void ph_client_leave(struct ph_client *c);
 /* Closes without a word. The client may connect again; nothing learnt of the server is kept. Messages
  * submitted before are decided by this end, those of which nothing was sent go out on the next
  * connection. */

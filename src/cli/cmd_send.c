@@ -7,6 +7,7 @@
  * descriptor with the message is read before it. */
 #include "cli/commands.h"
 
+#include <signal.h>
 #include <string.h>
 #include <posthaste/client.h>
 #include "base/error.h"
@@ -178,6 +179,43 @@ prepare(struct send *s, struct ph_error *err)
 	return check_envelope(s, err);
 }
 
+/* A signal gives up on the message, and its fate is still told; the second ends the process. */
+static struct ph_client *volatile to_cancel;
+
+static void
+on_signal(int sig)
+{
+	signal(sig, SIG_DFL);
+	if (to_cancel != NULL)
+		ph_client_cancel(to_cancel);
+}
+
+static void
+heed_signals(struct ph_client *client)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+	to_cancel = client;
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+		struct sigaction sa = { .sa_handler = on_signal }, old;
+
+		sigemptyset(&sa.sa_mask);
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(signals[i], &sa, NULL); /* without SA_RESTART: it ends waits */
+	}
+}
+
+/* The mail's fate is known, and the answer to QUIT is nobody's business but of who watches. */
+static void
+say_goodbye(struct send *s)
+{
+	to_cancel = NULL;
+	if (s->options.verbose != 0 && ph_client_is_connected(s->client))
+		ph_client_quit(s->client, NULL, NULL);
+	else
+		ph_client_leave(s->client);
+}
+
 static int
 send_it(struct send *s)
 {
@@ -188,12 +226,12 @@ send_it(struct send *s)
 
 	if (s->client == NULL && log_in(s, &err) != PH_OK)
 		return ph__send_report_failure(&s->options, &s->envelope, &err);
+	heed_signals(s->client);
 	ph_client_sendmail(s->client, &envelope, s->message.source, &record, &err);
 	if (record == NULL)
 		return ph__send_report_failure(&s->options, &s->envelope, &err);
 	status = ph__send_report_record(&s->options, record);
-	if (ph_client_is_connected(s->client))
-		ph_client_quit(s->client, NULL, NULL); /* the mail's fate is known: its answer is not */
+	say_goodbye(s);
 	return status;
 }
 

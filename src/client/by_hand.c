@@ -553,6 +553,9 @@ ph_client_quit(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 
 	if (c->drive == NULL)
 		return not_connected(err);
+	if (c->active != 0)
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_QUIT, PH_CAUSE_STATE,
+		                "messages are under way: collect them with ph_client_next() first");
 	rc = ph_client_docmd(c, "QUIT", NULL, ret, err);
 	ph__client_drop(c, NULL);
 	return rc;

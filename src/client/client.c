@@ -181,6 +181,20 @@ ph_client_free(struct ph_client *c)
 	ph__free(&mem, c);
 }
 
+void
+ph_client_cancel(struct ph_client *c)
+{
+	atomic_store(&c->cancelled, true);
+}
+
+enum ph_code
+ph__client_cancelled(const struct ph_client *c, enum ph_stage stage, struct ph_error *err)
+{
+	if (!atomic_load(&c->cancelled))
+		return PH_OK;
+	return ph__fail(err, PH_ECANCELLED, stage, PH_CAUSE_CANCELLED, "cancelled before it was sent");
+}
+
 bool
 ph_client_is_connected(const struct ph_client *c)
 {

@@ -117,6 +117,12 @@ ms_until(uint64_t deadline)
 	return deadline <= now ? 0 : deadline - now < 3600000 ? (int)(deadline - now) : 3600000;
 }
 
+static int
+least(int a, int b)
+{
+	return a >= 0 && a < b ? a : b;
+}
+
 static enum ph_code
 dial(struct ph_client *c, int *fd, struct ph_error *err)
 {
@@ -147,7 +153,12 @@ dial(struct ph_client *c, int *fd, struct ph_error *err)
 		struct pollfd fds[PH__DIAL_FDS];
 		size_t n = ph__dial_fds(d, fds);
 
-		poll(fds, n, ms_until(ph__dial_deadline(d)));
+		/* half a second at most: a signal may come between looking for it and waiting */
+		poll(fds, n, least(ms_until(ph__dial_deadline(d)), 500));
+		if (ph__client_cancelled(c, PH_STAGE_CONNECT, &why) != PH_OK) {
+			io = PH_IO_ERROR;
+			break;
+		}
 	}
 	c->session->resolve_us = ph__dial_resolve_us(d);
 	ph__dial_free(&d);
@@ -203,6 +214,7 @@ begin_drive(struct ph_client *c, const struct ph_transport *io, bool in_clear,
 
 	if (ph__drive_new(&c->drive, &so, io, &c->mem) != PH_OK)
 		return ph__fail_nomem(err, PH_STAGE_CONNECT);
+	c->drive->cancelled = &c->cancelled;
 	if (tls != NULL) {
 		memcpy(&c->drive->facts, tls,
 		       tls->size < sizeof c->drive->facts ? tls->size : sizeof c->drive->facts);
@@ -258,7 +270,8 @@ ph__client_dial(struct ph_client *c, bool in_clear, struct ph_error *err)
 		ph__hint(err, "name one: --server submission://mail.example.org");
 		return PH_ECONFIG;
 	}
-	if ((rc = begin_session(c, err)) != PH_OK)
+	if ((rc = ph__client_cancelled(c, PH_STAGE_CONNECT, err)) != PH_OK ||
+	    (rc = begin_session(c, err)) != PH_OK)
 		return rc;
 	if (c->server.host != NULL)
 		snprintf(target, sizeof target, "%s port %u", c->session->host, c->server.port);
@@ -532,6 +545,13 @@ ph_client_open(struct ph_client *c, struct ph_error *err)
 	if (c->drive != NULL && c->opened)
 		return PH_OK;
 	return ph__client_open(c, err);
+}
+
+void
+ph_client_leave(struct ph_client *c)
+{
+	leave(c);
+	ph_client_close(c);
 }
 
 void

@@ -305,14 +305,19 @@ on_event(struct ph_client *c, const struct ph_smtp_event *ev)
 /* ---- handing over ---------------------------------------------------------------------------- */
 
 static const struct ph_source_facts *
-facts_of(struct ph__delivery *d, struct ph_error *err, enum ph_code *rc)
+facts_of(const struct ph_client *c, struct ph__delivery *d, struct ph_error *err,
+         enum ph_code *rc)
 {
 	const struct timespec a_while = { 0, 20000000 };
 
 	*rc = PH_OK;
 	if (ph__source_facts(d->job.source) == NULL)
-		while ((*rc = ph_source_examine(d->job.source, NULL, err)) == PH_EDEFERRED)
-			nanosleep(&a_while, NULL); /* a callback that has nothing yet */
+		while ((*rc = ph_source_examine(d->job.source, NULL, err)) == PH_EDEFERRED) {
+			/* a callback or pipe that has nothing yet */
+			if ((*rc = ph__client_cancelled(c, PH_STAGE_PREPARE, err)) != PH_OK)
+				break;
+			nanosleep(&a_while, NULL);
+		}
 	return ph__source_facts(d->job.source);
 }
 
@@ -324,7 +329,7 @@ hand_over_one(struct ph_client *c, struct ph__delivery *d)
 	const struct ph_source_facts *facts;
 	enum ph_code rc;
 
-	facts = facts_of(d, &why, &rc);
+	facts = facts_of(c, d, &why, &rc);
 	if (rc != PH_OK || ph__source_begin(d->job.source, &why) != PH_OK) {
 		fail(c, d, &why);
 		return true;

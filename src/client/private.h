@@ -2,6 +2,7 @@
 #ifndef PH_CLIENT_PRIVATE_H
 #define PH_CLIENT_PRIVATE_H
 /* The blocking client from the inside: options, one connection, and the deliveries on it. */
+#include <stdatomic.h>
 #include <posthaste/client.h>
 #include "auth/sasl.h"
 #include "base/buf.h"
@@ -50,6 +51,7 @@ struct ph_client {
 	struct ph__drive *drive;       /* NULL: not connected */
 	bool attached;                 /* by the caller: cannot be made anew */
 	bool lent_lost;                /* the last one was, and is lost: none is made in its place */
+	atomic_bool cancelled;         /* by ph_client_cancel(): for good */
 	bool opened;
 	bool logged_in;
 	bool in_clear;                 /* an opportunistic handshake failed: this one is without */
@@ -76,6 +78,8 @@ struct ph_client {
 enum ph_code ph__client_dial(struct ph_client *c, bool in_clear, struct ph_error *err);
 /* Drives the opening to its end. */
 enum ph_code ph__client_open(struct ph_client *c, struct ph_error *err);
+/* PH_ECANCELLED if the client was cancelled, with words for it. */
+enum ph_code ph__client_cancelled(const struct ph_client *c, enum ph_stage stage, struct ph_error *err);
 /* Forgets the connection; `why` goes into the session's record. */
 void ph__client_drop(struct ph_client *c, const struct ph_error *why);
 struct ph__wish ph__client_wish(const struct ph_client *c);

@@ -19,6 +19,7 @@
 #define READ_MAX   (64 * 1024)
 #define PIECES_MAX 128
 #define LARGE      (64 * 1024)
+#define CANCEL_MS  500 /* a signal may come between looking for it and waiting */
 #define SOURCE_MS  20 /* how long to leave a source alone that has nothing now */
 
 enum ph_code
@@ -84,16 +85,21 @@ static void
 give_read(struct ph__drive *d, const struct ph_smtp_event *ev, struct ph__job *job)
 {
 	struct ph_error err = PH_ERROR_INIT;
+	uint64_t began = ph__now_ms();
 	const void *p = NULL;
 	size_t n = 0;
+	enum ph_io io;
 
 	if (d->chunk == NULL && (d->chunk = ph__alloc(d->mem, PH__READ_CHUNK)) == NULL) {
 		ph__fail_nomem(&err, PH_STAGE_BODY);
 		ph_smtp_body_failed(d->smtp, ev->txn, &err);
 		return;
 	}
-	switch (ph__source_read(job->source, d->chunk,
-	                        ev->max < PH__READ_CHUNK ? ev->max : PH__READ_CHUNK, &p, &n, &err)) {
+	io = ph__source_read(job->source, d->chunk, ev->max < PH__READ_CHUNK ? ev->max : PH__READ_CHUNK,
+	                     &p, &n, &err);
+	if (ph__now_ms() - began >= SOURCE_MS)
+		ph__drive_read(d); /* it blocked: what the server said meanwhile counts before the clock */
+	switch (io) {
 	case PH_IO_OK:
 		(void)ph_smtp_body(d->smtp, ev->txn, p, n, ph__source_is_spent(job->source), NULL);
 		break;
@@ -235,11 +241,20 @@ hear_last_words(struct ph__drive *d)
 	}
 }
 
+/* The caller wants no more: what that makes of the messages under way is the session's to say. */
+static void
+heed_cancelling(struct ph__drive *d)
+{
+	if (d->cancelled != NULL && atomic_load_explicit(d->cancelled, memory_order_relaxed))
+		ph_smtp_cancel(d->smtp, NULL);
+}
+
 enum ph__drive_state
 ph__drive_step(struct ph__drive *d, struct ph_smtp_event *ev)
 {
 	d->source_waits = false;
 	for (;;) {
+		heed_cancelling(d);
 		if (d->handshaking && !shake_hands(d))
 			return PH__DRIVE_WAIT;
 		if (d->tls_up && !d->tls_told) {
@@ -295,14 +310,17 @@ bool
 ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 {
 	struct ph_error err = PH_ERROR_INIT;
-	uint64_t now = ph__now_ms(), deadline, limit;
+	uint64_t now = ph__now_ms(), deadline, limit, end;
 	enum ph_io io;
 
+	heed_cancelling(d);
 	ph_smtp_tick(d->smtp, now);
 	if (ph_smtp_is_closed(d->smtp) || d->deaf)
 		return true;
 	deadline = ph_smtp_deadline(d->smtp);
-	limit = limit_ms == UINT64_MAX ? UINT64_MAX : now + limit_ms;
+	limit = end = limit_ms == UINT64_MAX ? UINT64_MAX : now + limit_ms;
+	if (d->cancelled != NULL && now + CANCEL_MS < limit)
+		limit = now + CANCEL_MS;
 	if (d->source_waits && now + SOURCE_MS < limit)
 		limit = now + SOURCE_MS;
 	io = d->io->wait(d->io->user, d->blocked, timeout_until(deadline < limit ? deadline : limit, now),
@@ -314,7 +332,7 @@ ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 	now = ph__now_ms();
 	if (io == PH_IO_AGAIN) {
 		ph_smtp_tick(d->smtp, now);
-		return limit_ms == UINT64_MAX || now < limit || d->source_waits;
+		return now < end;
 	}
 	d->deaf = true;
 	ph_smtp_feed_eof(d->smtp, &err, now);

@@ -3,6 +3,7 @@
 #define PH_DRIVE_DRIVE_H
 /* One session over one transport: moves octets both ways, gives bodies from their sources, does the
  * handshake, tells the time. Never blocks but in ph__drive_wait(); an event loop waits by itself. */
+#include <stdatomic.h>
 #include <posthaste/smtp.h>
 #include <posthaste/source.h>
 
@@ -25,6 +26,7 @@ struct ph__drive {
 	bool    tls_told;
 	bool    tls_lent;         /* it was up before the session began; `facts` are given */
 	bool    blocked;          /* the transport took less than was offered */
+	const atomic_bool *cancelled; /* NULL: cannot be */
 	bool    source_waits;     /* a source said "again" */
 	bool    deaf;             /* the peer has closed, or reading failed */
 	bool    write_failed;     /* what is still readable is read before the end is told */

@@ -122,12 +122,10 @@ static const struct kind file_kind = { file_read, start_over, always };
 static enum ph_io
 pipe_next(struct ph_source *s, void *buf, size_t n, size_t *ret_n, struct ph_error *err)
 {
-	ssize_t got;
+	ssize_t got = read(s->fd, buf, n);
 
-	do
-		got = read(s->fd, buf, n);
-	while (got < 0 && errno == EINTR);
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	/* interrupted: whoever caught the signal may have given up on the message */
+	if (got < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
 		return PH_IO_AGAIN;
 	if (got < 0)
 		return source_failed(err, errno, "reading its input failed");

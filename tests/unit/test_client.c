@@ -1380,6 +1380,48 @@ a_source_may_say_again(void **state)
 	finish(p);
 }
 
+static void
+quit_does_not_lose_messages_under_way(void **state)
+{
+	struct peer *p = start(SCRIPT(">220 peer", "@"));
+	struct ph_client *c = CLIENT(p, .tls = OFF);
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		submit(c, hi, NULL);
+	OK(ph_client_next(c, NULL, NULL, &err));
+	FAILS(ph_client_quit(c, NULL, &err), PH_EUSAGE, PH_STAGE_QUIT);
+	for (int i = 0; i < 2; i++)
+		OK(ph_client_next(c, NULL, NULL, &err));
+	OK(ph_client_quit(c, NULL, &err));
+	ph_client_free(c);
+	assert_string_equal(p->mind.body, HI HI HI);
+	finish(p);
+}
+
+static void
+a_cancelled_client_sends_nothing_more(void **state)
+{
+	struct peer *p = start(SCRIPT(">220 peer", "@"));
+	struct ph_client *c = CLIENT(p, .tls = OFF);
+	const struct ph_record *r;
+
+	(void)state;
+	OK(send_one(c, &r));
+	submit(c, hi, NULL);
+	submit(c, hi, NULL);
+	ph_client_cancel(c);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ph_client_next(c, &r, NULL, NULL), PH_ECANCELLED);
+		assert_int_equal(ph_record_outcome(r), PH_DEFERRED);
+		assert_int_equal(ph_record_exit_status(r), 130);
+	}
+	assert_int_equal(ph_client_open(c, NULL), PH_ECANCELLED);
+	ph_client_free(c);
+	assert_string_equal(p->mind.body, HI);
+	finish(p);
+}
+
 static int
 steady_read(void *user, void *buf, size_t n, size_t *ret, struct ph_error *err)
 {
@@ -1872,6 +1914,8 @@ main(void)
 		cmocka_unit_test(a_pipe_goes_out_once_and_never_empty),
 		cmocka_unit_test(a_pipe_of_which_nothing_was_read_is_tried_again),
 		cmocka_unit_test(a_source_may_say_again),
+		cmocka_unit_test(quit_does_not_lose_messages_under_way),
+		cmocka_unit_test(a_cancelled_client_sends_nothing_more),
 		cmocka_unit_test(a_source_that_cannot_go_back_is_no_empty_message),
 		cmocka_unit_test(a_source_that_fails_midway_leaves_no_dot),
 		cmocka_unit_test(a_lent_socket_is_closed_only_when_it_is_given),
