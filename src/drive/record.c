@@ -84,20 +84,25 @@ any_accepted(const struct ph_txn *t)
 	return false;
 }
 
+/* In words; a 4yz is a refusal for the moment. */
 static const char *
 what_happened(const struct ph_recipient_outcome *o)
 {
-	bool now = o->reply.code < 500; /* only for now, that is */
+	bool never = o->reply.code >= 500;
 
 	if (o->reply.code == 421)
 		return "the server closed the connection before it took the message";
-	if (o->stage == PH_STAGE_MAIL)
-		return now ? "the server does not take mail from this sender now"
-		           : "the server does not take mail from this sender";
-	if (o->stage == PH_STAGE_RCPT)
-		return now ? "the server does not take mail for this recipient now"
-		           : "the server does not take mail for this recipient";
-	return now ? "the server did not take the message now" : "the server did not take the message";
+	switch (o->stage) {
+	case PH_STAGE_MAIL:
+		return never ? "the server does not take mail from this sender"
+		             : "the server does not take mail from this sender now";
+	case PH_STAGE_RCPT:
+		return never ? "the server does not take mail for this recipient"
+		             : "the server does not take mail for this recipient now";
+	default:
+		return never ? "the server did not take the message"
+		             : "the server did not take the message now";
+	}
 }
 
 /* A reply as a problem: what the recipient's server said. */
