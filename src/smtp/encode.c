@@ -170,11 +170,10 @@ is_too_large(struct ph_smtp *s, struct ph_txn *t)
 }
 
 static bool
-has_bad_content(struct ph_smtp *s, struct ph_txn *t)
+has_bad_content(struct ph_txn *t)
 {
 	const char *what = NULL;
 
-	(void)s;
 	if (!t->facts.known || t->ends == PH_LINE_ENDS_BINARY)
 		return false;
 	if (t->facts.nul)
@@ -241,6 +240,6 @@ lacks_binary(struct ph_smtp *s, struct ph_txn *t)
 bool
 ph__rule_out(struct ph_smtp *s, struct ph_txn *t)
 {
-	return has_bad_content(s, t) || lacks_binary(s, t) || lacks_utf8(s, t) || lacks_8bit(s, t) ||
+	return has_bad_content(t) || lacks_binary(s, t) || lacks_utf8(s, t) || lacks_8bit(s, t) ||
 	       is_too_large(s, t);
 }

@@ -65,9 +65,8 @@ ph__session_pop(struct ph_smtp *s)
 /* The transaction's next verb; NONE when it waits for a reply or for its body. The order is RFC 5321
  * §3.3's; RSET comes first where an earlier MAIL may still be in force. */
 static enum ph__verb
-next_verb(const struct ph_smtp *s, const struct ph_txn *t)
+next_verb(const struct ph_txn *t)
 {
-	(void)s;
 	if (t->phase != PH__TXN_ENVELOPE)
 		return PH__V_NONE;
 	if (t->bare)
@@ -183,7 +182,7 @@ ph__session_send_more(struct ph_smtp *s)
 			leave_envelope(s, t);
 		if (s->cur != t)
 			continue;
-		if ((v = next_verb(s, t)) == PH__V_NONE || !may_send(s))
+		if ((v = next_verb(t)) == PH__V_NONE || !may_send(s))
 			return;
 		if (v == PH__V_RCPT && !skip_decided(t))
 			continue;

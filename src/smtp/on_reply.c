@@ -232,17 +232,10 @@ ph__on_rcpt(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
-static bool
-has_takers(const struct ph_smtp *s, const struct ph_txn *t)
-{
-	(void)s;
-	return t->bare || t->accepted != 0;
-}
-
 static void
 begin_data(struct ph_smtp *s, struct ph_txn *t)
 {
-	if (has_takers(s, t)) {
+	if (t->bare || t->accepted != 0) {
 		t->phase = PH__TXN_BODY;
 		s->hand_finals = t->bare ? (s->opts.lmtp ? s->hand_rcpts : 1) : 0;
 		if (!ph__session_push(s, PH__V_BODY, t, 0, true))
