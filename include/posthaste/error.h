@@ -93,7 +93,9 @@ enum ph_stage {
 	X(MECHANISM,      "mechanism")        /* the authentication exchange itself went wrong */ \
 	X(AFTER_SURPRISE, "after-surprise")   /* undecided: an earlier message of the same flight went wrong */ \
 	X(CANCELLED,      "cancelled") \
-	X(STATE,          "state")            /* called out of order */
+	X(STATE,          "state")            /* called out of order */ \
+	X(MODULE,         "module")           /* an optional part is not installed, or not of this build */ \
+	X(DOWNGRADE,      "downgrade")        /* the server offered something safer before */
 
 enum ph_cause {
 #define PH_X(sym, name) PH_CAUSE_##sym,
@@ -110,7 +112,8 @@ struct ph_error {
 	uint16_t      reply;       /* 550; 0 when no reply of the server is involved */
 	uint16_t      enhanced[3]; /* 5.7.1 (RFC 3463); {0} when the server sent none */
 	int           sys;         /* errno of the failed system call, or 0 */
-	char          text[512];   /* what happened and what it means; for people, never parsed */
+	char          text[512];   /* what happened and what it means; for people, never parsed. A server's
+	                              words in it are UTF-8, their controls and other octets \xNN */
 	char          hint[320];   /* what to do; empty when we know nothing better than text */
 };
 #define PH_ERROR_INIT { .size = sizeof(struct ph_error) }

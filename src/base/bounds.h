@@ -7,14 +7,26 @@
 #define PH__REPLY_LINE_MAX    12288       /* RFC 4954 §4: a 334 line may be this long */
 #define PH__REPLY_LINES_MAX   1000
 #define PH__REPLY_BYTES_MAX   (256 * 1024)
+#define PH__KEPT_BYTES_MAX    (16 * 1024 * 1024) /* of replies to a message's recipients; from there on */
+#define PH__KEPT_LEAST        512         /* of each the beginning: an ordinary one is shorter */
 #define PH__EHLO_KEYWORDS_MAX 128         /* real servers send about 20 */
-#define PH__UNREAD_MAX        (64 * 1024) /* replies held for getreply() after raw sends */
+#define PH__QUOTE_SIZE        384         /* of a reply quoted in an error's text, NUL included */
+#define PH__HINT_TEXT         4096        /* of a reply is searched for the words of a hint */
 
 /* What we send. */
 #define PH__COMMAND_LINE_MAX  512         /* RFC 5321 §4.5.3.1.4, without what extensions add */
 #define PH__PATH_LINE_MAX     4096        /* a MAIL or RCPT line with all its parameters */
 #define PH__AUTH_LINE_MAX     12288       /* RFC 4954 §4 */
+#define PH__AUTH_RESPONSE_MAX 9213        /* octets that as base64, with CRLF, fill such a line */
 #define PH__AUTH_ROUNDS_MAX   32          /* an exchange that never ends */
+#define PH__SCRAM_ROUNDS_MAX  2000000     /* of hashing, for which a server could ask for hours */
+#define PH__NTLM_TEXT_MAX     256         /* octets of a name or password; libntlm's buffers are 1,024 */
+#define PH__ENVID_MAX         100         /* RFC 3461 §4.4: as xtext */
+#define PH__ORCPT_MAX         500         /* RFC 3461 §4.2: as xtext, its type included */
+#define PH__AUTH_PARAM_MAX    500         /* RFC 4954 §3: what AUTH= may add to MAIL */
+#define PH__SECONDS_MAX       999999999   /* RFC 2852 §4, RFC 4865 §4: nine digits */
+#define PH__PRIORITY_MAX      9           /* RFC 6710 §4; its negative is the least */
+#define PH__XTEXT_VALUE_MAX   255         /* of an XCLIENT or XFORWARD attribute: what Postfix takes */
 #define PH__LOCAL_PART_MAX    64          /* RFC 5321 §4.5.3.1.1 */
 #define PH__DOMAIN_MAX        255         /* §4.5.3.1.2 */
 #define PH__PATH_MAX          254         /* §4.5.3.1.3: 256 with its brackets */
@@ -36,13 +48,16 @@
 #define PH__BODY_CHUNK        (1024 * 1024) /* body octets asked for at a time; a BDAT chunk at most */
 #define PH__READ_CHUNK        (256 * 1024) /* of a message that is not in memory */
 #define PH__QUEUED_MAX        (256 * 1024) /* no further body is asked for above it */
+#define PH__SESSION_DOMAINS   1000        /* told apart under RCPTDOMAINMAX; a server that takes more of
+                                             them gets the rest on the next connection */
 #define PH__EAGER_BODY_MAX    (64 * 1024) /* a larger message waits for the envelope's replies */
-#define PH__BORROW_MIN        4096        /* shorter runs of a body are cheaper to copy than to point at */
+#define PH__BORROW_MIN        4096        /* shorter runs of a body are cheaper copied */
 
 /* Time, in milliseconds: RFC 5321 §4.5.3.2. */
 #define PH__MS_CONNECT        30000
 #define PH__MS_GREETING       300000
 #define PH__MS_COMMAND        300000
+#define PH__MS_RIDE           15000       /* behind a final dot, where some servers lose it */
 #define PH__MS_DATA           120000
 #define PH__MS_BLOCK          180000
 #define PH__MS_FINAL          600000
@@ -55,9 +70,13 @@
 #define PH__ADDRESSES_MAX     32          /* of one name; a resolver may be made to return thousands */
 #define PH__MS_HEAD_START     250         /* RFC 8305 §8: Connection Attempt Delay */
 #define PH__MS_UNIX_RETRY     20          /* a Unix socket whose backlog is full cannot be polled for */
+#define PH__SOCKS_TEXT_MAX    255         /* RFC 1928 §5, RFC 1929 §2: one octet of length */
+#define PH__HTTP_LOGIN_MAX    4096        /* user and password of an HTTP proxy, with their colon */
+#define PH__HTTP_HEADER_MAX   (32 * 1024) /* all that a proxy says before it is a tunnel */
+#define PH__PROXY_LINE_MAX    107         /* PROXY protocol §2.1: version 1's longest line */
 #define PH__IOV_MAX           1024        /* pieces of one sendmsg(): Linux's UIO_MAXIOV */
 #define PH__TLS_RECORD        16384       /* RFC 8446 §5.1: plaintext of one record */
-#define PH__TLS_OVERHEAD      256         /* RFC 8446 §5.2: what encryption may add; TLS 1.2 less in fact */
+#define PH__TLS_OVERHEAD      256         /* RFC 8446 §5.2: what encryption may add */
 #define PH__TLS_BATCH         16          /* records made before one send() */
 #define PH__TLS_UNSENT_MAX    (512 * 1024)/* a peer that asks for key updates and never reads */
 #define PH__TLS_READ          (64 * 1024) /* ciphertext asked for at a time */
@@ -82,5 +101,14 @@
 #define PH__SINK_ENVELOPE     (1024 * 1024)     /* addresses and parameters of one transaction */
 #define PH__SINK_RECORD       (16 * 1024 * 1024)/* JSON lines not yet written */
 #define PH__SINK_MS_LINGER    2000              /* after our last word, for the client to read it */
+#define PH__SINK_PROXY_MAX    (64 * 1024 + 16)  /* a PROXY header: version 2 with all its fields */
+#define PH__SINK_MS_AGAIN     10                /* until a late line is tried again */
+#define PH__SINK_RULES        1000
+#define PH__SINK_MS_PROXY     10000             /* until a PROXY header is whole */
+#define PH__SINK_FUTURE       (30 * 24 * 3600)  /* seconds that FUTURERELEASE reaches */
+#define PH__SINK_RULES_FILE   (1024 * 1024)
+#define PH__SINK_COUNTED      (1024 * 1024)     /* arguments that rules count one by one */
+#define PH__SINK_REPLY        (16 * 1024 * 1024)/* octets that a rule makes of one reply */
+#define PH__SINK_MS_PAUSE     3600000           /* a delay that a rule asks for */
 
 #endif

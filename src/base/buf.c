@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,8 +94,8 @@ ph__buf_add_uint(struct ph__buf *b, unsigned long long n)
 	return ph__buf_add(b, digits + i, sizeof digits - i);
 }
 
-bool
-ph__buf_vaddf(struct ph__buf *b, const char *fmt, va_list ap)
+static bool
+vaddf(struct ph__buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
 	int n;
@@ -119,7 +120,7 @@ ph__buf_addf(struct ph__buf *b, const char *fmt, ...)
 	bool ok;
 
 	va_start(ap, fmt);
-	ok = ph__buf_vaddf(b, fmt, ap);
+	ok = vaddf(b, fmt, ap);
 	va_end(ap);
 	return ok;
 }

@@ -6,7 +6,6 @@
  * Errors stick: after the first failed addition every later one fails too and the content stays as
  * it was, so a run of additions is tested once at its end (ph__buf_ok). Always NUL-terminated once
  * anything was added; ph__buf_cstr() never returns NULL. */
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include "base/mem.h"
@@ -29,7 +28,6 @@ bool ph__buf_add_char(struct ph__buf *b, char c);
 bool ph__buf_add_str(struct ph__buf *b, const char *s);
 bool ph__buf_add_uint(struct ph__buf *b, unsigned long long n); /* decimal */
 bool ph__buf_addf(struct ph__buf *b, const char *fmt, ...) PH_PRINTF(2, 3);
-bool ph__buf_vaddf(struct ph__buf *b, const char *fmt, va_list ap) PH_PRINTF(2, 0);
 void ph__buf_drop_front(struct ph__buf *b, size_t n);
 void ph__buf_cut(struct ph__buf *b, size_t len);   /* back to its first len octets; errors stay */
 void ph__buf_reset(struct ph__buf *b);             /* empty again, memory kept, error forgotten */

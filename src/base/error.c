@@ -100,6 +100,22 @@ ph__errno_text(int sys, char *buf, size_t size)
 #endif
 }
 
+/* What snprintf() cut off may have been the rest of a character; half of one is not text. */
+static void
+mend_end(char *text, int wanted, size_t size)
+{
+	size_t at = size - 1;
+	uint32_t cp;
+
+	if (wanted < 0 || (size_t)wanted < size)
+		return;
+	while (at != 0 && ((unsigned char)text[at - 1] & 0xc0) == 0x80)
+		at--;
+	if (at != 0 && (unsigned char)text[at - 1] >= 0xc0 &&
+	    ph__utf8_next((struct ph_str){ text + at - 1, size - at }, &cp) == 0)
+		text[at - 1] = '\0';
+}
+
 static void
 fill(struct ph_error *err, enum ph_code code, enum ph_stage stage, enum ph_cause cause, int sys,
      const char *fmt, va_list ap)
@@ -118,8 +134,9 @@ fill(struct ph_error *err, enum ph_code code, enum ph_stage stage, enum ph_cause
 		char why[96];
 
 		ph__errno_text(sys, why, sizeof why);
-		snprintf(e.text + n, sizeof e.text - (size_t)n, ": %s", why);
+		n += snprintf(e.text + n, sizeof e.text - (size_t)n, ": %s", why);
 	}
+	mend_end(e.text, n, sizeof e.text);
 	ph__error_copy(err, &e);
 }
 
@@ -154,6 +171,21 @@ ph__fail_nomem(struct ph_error *err, enum ph_stage stage)
 }
 
 void
+ph__more(struct ph_error *err, const char *fmt, ...)
+{
+	size_t n;
+	va_list ap;
+
+	if (err == NULL || err->size < sizeof *err)
+		return;
+	n = strlen(err->text);
+	va_start(ap, fmt);
+	mend_end(err->text, (int)n + vsnprintf(err->text + n, sizeof err->text - n, fmt, ap),
+	         sizeof err->text);
+	va_end(ap);
+}
+
+void
 ph__hint(struct ph_error *err, const char *fmt, ...)
 {
 	va_list ap;
@@ -161,6 +193,6 @@ ph__hint(struct ph_error *err, const char *fmt, ...)
 	if (err == NULL || err->size < sizeof *err)
 		return;
 	va_start(ap, fmt);
-	vsnprintf(err->hint, sizeof err->hint, fmt, ap);
+	mend_end(err->hint, vsnprintf(err->hint, sizeof err->hint, fmt, ap), sizeof err->hint);
 	va_end(ap);
 }

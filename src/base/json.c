@@ -2,9 +2,11 @@
 /* JSON writer. See json.h. Errors stick in the buffer and are tested by the caller at the end. */
 #include "base/json.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base/base64.h"
+#include "base/escape.h"
 
 static void
 begin(struct ph__json *j, const char *key)
@@ -55,43 +57,62 @@ ph__json_end_array(struct ph__json *j)
 	close_with(j, ']');
 }
 
+/* UTF-8. What could harm a terminal is escaped, and stays the same text to a program. */
 static void
 add_escaped(struct ph__buf *out, struct ph_str s)
 {
-	size_t plain = 0;
+	const char *plain = s.ptr;
 
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
+	while (s.len != 0) {
+		uint32_t cp = 0;
+		size_t n = ph__utf8_next(s, &cp);
+		bool special = cp == '"' || cp == '\\' || ph__is_harmful(cp);
 
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+		assert(n != 0);
+		if (special)
+			ph__buf_add(out, plain, (size_t)(s.ptr - plain));
+		s.ptr += n;
+		s.len -= n;
+		if (!special)
 			continue;
-		ph__buf_add(out, s.ptr + plain, i - plain);
-		plain = i + 1;
-		if (c == '\n')
+		plain = s.ptr;
+		if (cp == '\n')
 			ph__buf_add_str(out, "\\n");
-		else if (c == '"' || c == '\\')
-			ph__buf_addf(out, "\\%c", c);
+		else if (cp == '"' || cp == '\\')
+			ph__buf_addf(out, "\\%c", (char)cp);
 		else
-			ph__buf_addf(out, "\\u%04x", c);
+			ph__buf_addf(out, "\\u%04x", (unsigned)cp); /* all are in the first plane */
 	}
-	ph__buf_add(out, s.ptr + plain, s.len - plain);
+	ph__buf_add(out, plain, (size_t)(s.ptr - plain));
+}
+
+static void
+add_text(struct ph__json *j, const char *key, struct ph_str s)
+{
+	begin(j, key);
+	ph__buf_add_char(j->out, '"');
+	add_escaped(j->out, s);
+	ph__buf_add_char(j->out, '"');
 }
 
 void
 ph__json_text(struct ph__json *j, const char *key, struct ph_str s)
 {
-	if (!ph__str_is_utf8(s)) {
-		ph__json_null(j, key);
-		if (key == NULL)
-			return;
-		ph__buf_addf(j->out, ",\"%s_b64\":\"", key);
-		ph__base64_encode(j->out, s.ptr, s.len, false);
-		ph__buf_add_char(j->out, '"');
+	struct ph__buf shown;
+
+	if (ph__str_is_utf8(s)) {
+		add_text(j, key, s);
 		return;
 	}
-	begin(j, key);
-	ph__buf_add_char(j->out, '"');
-	add_escaped(j->out, s);
+	ph__buf_init(&shown, j->out->mem, 4 * s.len + 1);
+	if (!ph__to_utf8(&shown, s))
+		j->out->state = PH__BUF_NOMEM;
+	add_text(j, key, ph__buf_str(&shown));
+	ph__buf_done(&shown);
+	if (key == NULL)
+		return;
+	ph__buf_addf(j->out, ",\"%s_b64\":\"", key);
+	ph__base64_encode(j->out, s.ptr, s.len, false);
 	ph__buf_add_char(j->out, '"');
 }
 
@@ -109,6 +130,13 @@ ph__json_uint(struct ph__json *j, const char *key, uint64_t n)
 {
 	begin(j, key);
 	ph__buf_addf(j->out, "%" PRIu64, n);
+}
+
+void
+ph__json_int(struct ph__json *j, const char *key, int64_t n)
+{
+	begin(j, key);
+	ph__buf_addf(j->out, "%" PRId64, n);
 }
 
 void

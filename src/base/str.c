@@ -2,6 +2,10 @@
 /* Text helpers. See str.h. */
 #include "base/str.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
+
 bool
 ph__str_eq(struct ph_str a, struct ph_str b)
 {
@@ -23,6 +27,54 @@ bool
 ph__cstr_eq_nocase(const char *a, const char *b)
 {
 	return ph__str_eq_nocase(ph__str(a), ph__str(b));
+}
+
+bool
+ph__str_is(struct ph_str s, const char *word)
+{
+	return ph__str_eq_nocase(s, ph__str(word));
+}
+
+bool
+ph__str_begins(struct ph_str s, const char *with)
+{
+	size_t n = strlen(with);
+
+	return s.len >= n && ph__str_eq_nocase((struct ph_str){ s.ptr, n }, (struct ph_str){ with, n });
+}
+
+struct ph_str
+ph__str_trim(struct ph_str s)
+{
+	while (s.len != 0 && ph__is_blank(*s.ptr))
+		s.ptr++, s.len--;
+	while (s.len != 0 && ph__is_blank(s.ptr[s.len - 1]))
+		s.len--;
+	return s;
+}
+
+struct ph_str
+ph__str_word(struct ph_str *rest)
+{
+	struct ph_str w;
+
+	while (rest->len != 0 && *rest->ptr == ' ')
+		rest->ptr++, rest->len--;
+	w = (struct ph_str){ rest->ptr, 0 };
+	while (rest->len != 0 && *rest->ptr != ' ')
+		rest->ptr++, rest->len--, w.len++;
+	return w;
+}
+
+struct ph_str
+ph__str_cut(struct ph_str *rest, char sep)
+{
+	const char *end = rest->len != 0 ? memchr(rest->ptr, sep, rest->len) : NULL;
+	struct ph_str w = { rest->ptr, end != NULL ? (size_t)(end - rest->ptr) : rest->len };
+
+	*rest = end != NULL ? (struct ph_str){ end + 1, rest->len - w.len - 1 }
+	                    : (struct ph_str){ NULL, 0 };
+	return w;
 }
 
 bool
@@ -114,5 +166,46 @@ ph__str_to_uint(struct ph_str s, uint64_t max, uint64_t *ret)
 		n = n * 10 + d;
 	}
 	*ret = n;
+	return true;
+}
+
+struct ph_str
+ph__str_line(struct ph_str *rest)
+{
+	struct ph_str line = ph__str_cut(rest, '\n');
+
+	line.len -= line.len != 0 && line.ptr[line.len - 1] == '\r';
+	return line;
+}
+
+struct place {
+	const char *text;
+	size_t      at;
+};
+
+static int
+by_text(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	int c = strcmp(x->text, y->text);
+
+	return c != 0 ? c : (x->at > y->at) - (x->at < y->at);
+}
+
+/* Sorted, equal ones lie side by side, the first first. */
+bool
+ph__drop_doubles(const char **texts, size_t count, const struct ph_allocator *mem)
+{
+	struct place *places = ph__alloc_array(mem, count, sizeof *places);
+
+	if (places == NULL)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		places[i] = (struct place){ texts[i], i };
+	qsort(places, count, sizeof *places, by_text);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(places[i - 1].text, places[i].text) == 0)
+			texts[places[i].at] = NULL;
+	ph__free(mem, places);
 	return true;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <posthaste/api.h>
 
 struct ph_str {
 	const char *ptr;
@@ -59,6 +60,12 @@ ph__hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static inline bool
+ph__is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 /* C0 and DEL; what no command and no header may carry from a caller. */
 static inline bool
 ph__is_control(char c)
@@ -69,6 +76,18 @@ ph__is_control(char c)
 bool ph__str_eq(struct ph_str a, struct ph_str b);
 bool ph__str_eq_nocase(struct ph_str a, struct ph_str b);
 bool ph__cstr_eq_nocase(const char *a, const char *b);
+bool ph__str_is(struct ph_str s, const char *word);      /* in upper or lower case */
+bool ph__str_begins(struct ph_str s, const char *with);  /* the same */
+struct ph_str ph__str_trim(struct ph_str s);             /* without blanks and tabs at its ends */
+/* Cuts the next word off a text with spaces between; empty: there is none. */
+struct ph_str ph__str_word(struct ph_str *rest);
+/* Cuts off what stands before the next `sep`, and drops that. Without one it is all the rest, and
+ * rest->ptr becomes NULL. */
+struct ph_str ph__str_cut(struct ph_str *rest, char sep);
+/* Cuts the first line off, and gives it without its CRLF or LF. */
+struct ph_str ph__str_line(struct ph_str *rest);
+/* Sets to NULL each text that stands further in front as well. False: out of memory. */
+bool ph__drop_doubles(const char **texts, size_t count, const struct ph_allocator *mem);
 bool ph__str_has_control(struct ph_str s);     /* C0, DEL; UTF-8 encoded C1 as well */
 bool ph__str_is_ascii(struct ph_str s);
 bool ph__str_is_utf8(struct ph_str s);         /* well formed, no surrogates (RFC 3629) */

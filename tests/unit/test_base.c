@@ -244,6 +244,43 @@ controls_are_found_c1_in_utf8_included(void **state)
 }
 
 static void
+assert_str(struct ph_str s, const char *want)
+{
+	assert_true(ph__str_eq(s, ph__str(want)));
+}
+
+static void
+texts_are_cut_into_their_parts(void **state)
+{
+	struct ph_str rest = ph__str("a,,b");
+
+	(void)state;
+	assert_str(ph__str_cut(&rest, ','), "a");
+	assert_str(ph__str_cut(&rest, ','), "");
+	assert_str(ph__str_cut(&rest, ','), "b");
+	assert_null(rest.ptr);
+	assert_str(ph__str_cut(&rest, ','), "");
+	rest = ph__str("a,");
+	assert_str(ph__str_cut(&rest, ','), "a");
+	assert_non_null(rest.ptr); /* an empty part is still to come */
+	rest = ph__str("  one two  ");
+	assert_str(ph__str_word(&rest), "one");
+	assert_str(ph__str_word(&rest), "two");
+	assert_str(ph__str_word(&rest), "");
+	rest = ph__str("one\r\ntwo\n\nlast");
+	assert_str(ph__str_line(&rest), "one");
+	assert_str(ph__str_line(&rest), "two");
+	assert_str(ph__str_line(&rest), "");
+	assert_str(ph__str_line(&rest), "last");
+	assert_str(ph__str_trim(ph__str(" \t a b\t")), "a b");
+	assert_str(ph__str_trim(ph__str(" \t")), "");
+	assert_true(ph__str_begins(ph__str("Auth=PLAIN"), "AUTH="));
+	assert_false(ph__str_begins(ph__str("AUTH"), "AUTH="));
+	assert_true(ph__str_is(ph__str("never"), "NEVER"));
+	assert_false(ph__str_is(ph__str("nevermore"), "NEVER"));
+}
+
+static void
 numbers_fill_the_whole_text_or_are_none(void **state)
 {
 	uint64_t n = 7;
@@ -290,13 +327,14 @@ json_is_one_valid_line_whatever_the_text(void **state)
 	ph__json_text(&j, "raw", ph__str("\xc7\xeb!"));
 	ph__json_array(&j, "l");
 	ph__json_uint(&j, NULL, 1);
+	ph__json_int(&j, NULL, -1);
 	ph__json_bool(&j, NULL, true);
 	ph__json_end_array(&j);
 	ph__json_cstr(&j, "n", NULL);
 	ph__json_ms(&j, "t", 1250);
 	ph__json_end_object(&j);
-	assert_string_equal(ph__buf_cstr(&b), "{\"a\":\"q\\\"\\\\\\n\\u0001\\u007f\",\"raw\":null,"
-	                    "\"raw_b64\":\"x+sh\",\"l\":[1,true],\"n\":null,\"t\":1.2}");
+	assert_string_equal(ph__buf_cstr(&b), "{\"a\":\"q\\\"\\\\\\n\\u0001\\u007f\",\"raw\":"
+	                    "\"\\\\xC7\\\\xEB!\",\"raw_b64\":\"x+sh\",\"l\":[1,-1,true],\"n\":null,\"t\":1.2}");
 	ph__buf_done(&b);
 }
 
@@ -325,6 +363,7 @@ main(void)
 		cmocka_unit_test(a_secret_leaves_no_copy_behind),
 		cmocka_unit_test(only_well_formed_utf8_is_taken_for_it),
 		cmocka_unit_test(controls_are_found_c1_in_utf8_included),
+		cmocka_unit_test(texts_are_cut_into_their_parts),
 		cmocka_unit_test(numbers_fill_the_whole_text_or_are_none),
 		cmocka_unit_test(a_peer_cannot_steer_the_terminal),
 		cmocka_unit_test(json_is_one_valid_line_whatever_the_text),
