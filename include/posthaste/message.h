@@ -60,13 +60,29 @@ struct ph_addresses;
 PH_API enum ph_code ph_addresses_parse(struct ph_addresses **ret, const char *text,
                                        const struct ph_allocator *mem, struct ph_error *err);
 /* Of the To, Cc and Bcc fields of a finished message's header block (or Resent-To, -Cc, -Bcc of the
- * newest resent block, RFC 5322 §3.6.6). Line ends are CRLF, LF or CR; the block ends at the first
+ * newest resent block, RFC 5322 §3.6.6), each once. Line ends are CRLF, LF or CR; the block ends at the first
  * empty line. None found is PH_OK with a count of 0. PH_EINPUT also for a block of over 1 MiB. */
 PH_API enum ph_code ph_addresses_from_header(struct ph_addresses **ret, const char *block, size_t len,
                                              const struct ph_allocator *mem, struct ph_error *err);
 PH_API size_t ph_addresses_count(const struct ph_addresses *a);
 PH_API const char *ph_addresses_get(const struct ph_addresses *a, size_t i); /* bare: local@domain */
 PH_API void ph_addresses_free(struct ph_addresses *a);
+
+/* Whom a finished message's header says it is from, for the envelope: the Sender field, else From (or
+ * Resent-Sender, Resent-From, where there is a resent block). One address or none: PH_EINPUT for a
+ * From of several without a Sender (RFC 5322 §3.6.2), and for two resent blocks, of which nobody could
+ * say which one counts. None found is PH_OK with a count of 0. */
+PH_API enum ph_code ph_addresses_sender_from_header(struct ph_addresses **ret, const char *block,
+                                                    size_t len, const struct ph_allocator *mem,
+                                                    struct ph_error *err);
+
+/* An address as people write it ("a@b", "<a@b>", "Name <a@b>"; "" and "<>" are the null reverse-path)
+ * to the path that a command has behind MAIL FROM: and RCPT TO: (RFC 5321 §4.1.2), brackets included:
+ * for ph_client_putcmd() and the like; ph_client_mail() and all others put the brackets themselves.
+ * PH_PATH_SIZE octets always suffice. PH_EINPUT. */
+#define PH_PATH_SIZE 257
+PH_API enum ph_code ph_address_to_path(char *buf, size_t size, const char *address,
+                                       struct ph_error *err);
 
 /* A finished message's header block without its Bcc and Resent-Bcc fields; length of the block
  * (with the empty line, when there is one) to *ret_block_len: what follows there is the body. The

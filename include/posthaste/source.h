@@ -88,6 +88,15 @@ PH_API enum ph_code ph_source_examine(struct ph_source *s, struct ph_source_fact
 PH_API bool ph_source_is_rewindable(const struct ph_source *s);
 PH_API enum ph_code ph_source_rewind(struct ph_source *s, struct ph_error *err);
 
+/* n octets of a message as they stand on the wire behind DATA: line ends mended or judged, a last CRLF
+ * added, dots at the beginning of a line doubled (RFC 5321 §4.5.2); without the final dot. For a
+ * message sent by ph_client_send(); whatever takes a source does this itself. *ret is NUL-terminated
+ * and the caller's to free with free() of `mem`. PH_EINPUT for what ph_client_data() would refuse;
+ * PH_EUSAGE for PH_LINE_ENDS_BINARY, which DATA cannot carry (RFC 3030 §3). */
+PH_API enum ph_code ph_dot_stuff(char **ret, size_t *ret_len, const void *message, size_t n,
+                                 enum ph_line_ends line_ends, const struct ph_allocator *mem,
+                                 struct ph_error *err);
+
 /* NULL is fine. */
 PH_API void ph_source_free(struct ph_source *s);
 

@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <idn2.h>
+#include <posthaste/message.h>
 
 #include "base/bounds.h"
 #include "base/error.h"
@@ -105,7 +106,7 @@ literal_fault(struct ph_str s)
 	text[s.len] = '\0';
 	if (colon == NULL)
 		return inet_pton(AF_INET, text, binary) == 1 ? NULL : fault;
-	if (s.len > 5 && ph__str_eq_nocase((struct ph_str){ s.ptr, 5 }, ph__str("IPv6:")))
+	if (s.len > 5 && ph__str_begins(s, "IPv6:"))
 		return inet_pton(AF_INET6, text + 5, binary) == 1 ? NULL : fault;
 	if (colon == s.ptr || colon + 1 == s.ptr + s.len)
 		return fault;
@@ -189,20 +190,10 @@ ph__address_domain(struct ph_str address)
 	return (struct ph_str){ address.ptr + at + 1, address.len - at - 1 };
 }
 
-static struct ph_str
-trim(struct ph_str s)
-{
-	while (s.len != 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-		s.ptr++, s.len--;
-	while (s.len != 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 enum ph_code
 ph__address_bare(struct ph_str text, struct ph_str *ret, struct ph_error *err)
 {
-	struct ph_str s = trim(text);
+	struct ph_str s = ph__str_trim(text);
 	size_t open = find_outside_quotes(s, '<', true);
 	enum ph_code rc;
 
@@ -222,6 +213,24 @@ ph__address_bare(struct ph_str text, struct ph_str *ret, struct ph_error *err)
 	if ((rc = ph__address_check(s, NULL, err)) != PH_OK)
 		return rc;
 	*ret = s;
+	return PH_OK;
+}
+
+enum ph_code
+ph_address_to_path(char *buf, size_t size, const char *address, struct ph_error *err)
+{
+	struct ph_str bare;
+	enum ph_code rc = ph__address_bare(ph__str(address != NULL ? address : ""), &bare, err);
+
+	if (rc != PH_OK)
+		return rc;
+	if (bare.len + 3 > size)
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "a path of %zu octets does not fit the buffer: give it PH_PATH_SIZE",
+		                bare.len + 2);
+	buf[0] = '<';
+	memcpy(buf + 1, bare.ptr, bare.len); /* @UNSAFE: seen to fit above */
+	memcpy(buf + 1 + bare.len, ">", 2);
 	return PH_OK;
 }
 

@@ -1,37 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Dates. See date.h. strftime() would bring the locale in and gmtime() the C library's notion of
- * time; the calendar is a dozen lines. Years are counted from March, so that the leap day is a
- * year's last. */
+/* Dates of mail. See date.h. */
 #include "mail/date.h"
 
+#include "base/calendar.h"
 #include "base/error.h"
 
 #define DAY        86400
-#define DAYS_400Y  146097        /* the Gregorian calendar repeats after 400 years */
 #define YEAR_1900  (-2208988800) /* first second of 1900 and of 10000, UTC */
 #define YEAR_10000 253402300800
-
-struct civil {
-	int year, month, day; /* month from 0 */
-};
-
-/* Days since 1970-01-01, which lies 719468 days behind 0000-03-01. */
-static struct civil
-civil_from_days(int64_t days)
-{
-	int64_t n = days + 719468;
-	int era = (int)(n / DAYS_400Y), day = (int)(n % DAYS_400Y);
-	int year = (day - day / 1460 + day / 36524 - day / (DAYS_400Y - 1)) / 365;
-	int of_year = day - (365 * year + year / 4 - year / 100);
-	int march_month = (5 * of_year + 2) / 153;
-	int month = (march_month + 2) % 12;
-
-	return (struct civil){
-		.year = era * 400 + year + (month < 2),
-		.month = month,
-		.day = of_year - (153 * march_month + 2) / 5 + 1,
-	};
-}
 
 enum ph_code
 ph__date_write(struct ph__buf *out, int64_t unix_time, int utc_offset_minutes, struct ph_error *err)
@@ -40,7 +16,7 @@ ph__date_write(struct ph__buf *out, int64_t unix_time, int utc_offset_minutes, s
 	static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 		                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 	int64_t local, days;
-	struct civil c;
+	struct ph__civil c;
 	int second, offset;
 
 	if (utc_offset_minutes <= -1440 || utc_offset_minutes >= 1440 ||
@@ -52,7 +28,7 @@ ph__date_write(struct ph__buf *out, int64_t unix_time, int utc_offset_minutes, s
 	local = unix_time + utc_offset_minutes * 60;
 	days = (local - YEAR_1900) / DAY - 25567; /* so that no negative number is divided */
 	second = (int)(local - days * DAY);
-	c = civil_from_days(days);
+	c = ph__civil_from_days(days);
 	if (!ph__buf_addf(out, "%s, %d %s %d %02d:%02d:%02d %c%02d%02d",
 	                  weekdays[(days + 25571) % 7], c.day, months[c.month], c.year,
 	                  second / 3600, second / 60 % 60, second % 60,

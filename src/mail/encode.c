@@ -90,6 +90,21 @@ ph__xtext_encode(struct ph__buf *out, struct ph_str s)
 	return ph__buf_ok(out);
 }
 
+bool
+ph__utf8_xtext_encode(struct ph__buf *out, struct ph_str s)
+{
+	uint32_t c;
+	size_t n;
+
+	for (; (n = ph__utf8_next(s, &c)) != 0; s.ptr += n, s.len -= n) {
+		if (c > ' ' && c <= '~' && c != '+' && c != '=' && c != '\\')
+			ph__buf_add_char(out, (char)c);
+		else
+			ph__buf_addf(out, "\\x{%02X}", (unsigned)c);
+	}
+	return ph__buf_ok(out);
+}
+
 /* Decodes one character at s, which is not empty; its length, 0 when ill-formed. */
 static size_t
 xtext_next(struct ph_str s, char *ret)

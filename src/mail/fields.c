@@ -8,6 +8,7 @@
 #include "mail/fields.h"
 
 #include <posthaste/message.h>
+#include <string.h>
 
 #include "base/bounds.h"
 #include "base/error.h"
@@ -101,7 +102,7 @@ find_block(struct ph_str text, struct ph_str *ret, struct ph_error *err)
 static bool
 is_named(const struct ph__field_line *f, const char *name)
 {
-	return ph__str_eq_nocase(f->name, ph__str(name));
+	return ph__str_is(f->name, name);
 }
 
 enum ph_code
@@ -164,6 +165,26 @@ drop_groups(struct ph__mailboxes *list)
 		if (list->items[i].kind == PH__MAILBOX)
 			list->items[n++] = list->items[i];
 	list->count = n;
+}
+
+/* Who stands in To and in Cc gets one copy. */
+static enum ph_code
+drop_doubles(struct ph__mailboxes *list, const struct ph_allocator *mem, struct ph_error *err)
+{
+	const char **addresses = ph__alloc_array(mem, list->count, sizeof *addresses);
+	bool ok = addresses != NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; ok && i < list->count; i++)
+		addresses[i] = list->items[i].address.ptr;
+	ok = ok && ph__drop_doubles(addresses, list->count, mem);
+	for (size_t i = 0; ok && i < list->count; i++)
+		if (addresses[i] != NULL)
+			list->items[n++] = list->items[i];
+	if (ok)
+		list->count = n;
+	ph__free(mem, addresses);
+	return ok ? PH_OK : ph__fail_nomem(err, PH_STAGE_PREPARE);
 }
 
 static enum ph_code
@@ -257,6 +278,88 @@ ph_addresses_from_header(struct ph_addresses **ret, const char *text, size_t len
 	while (rc == PH_OK && ph__fields_next(&block, &f))
 		rc = add_recipients(&a->list, &f, resent.len != 0 ? resent_names : plain_names,
 		                    err);
+	rc = addresses_finish(&a, a, rc);
+	if (rc == PH_OK && (rc = drop_doubles(&a->list, &a->mem, err)) != PH_OK)
+		ph_addresses_free(a);
+	if (rc == PH_OK)
+		*ret = a;
+	return rc;
+}
+
+/* The first field of this name in the block. */
+static bool
+find_field(struct ph_str block, const char *name, struct ph_str *ret)
+{
+	struct ph__field_line f;
+
+	while (ph__fields_next(&block, &f)) {
+		if (is_named(&f, name)) {
+			*ret = f.value;
+			return true;
+		}
+	}
+	return false;
+}
+
+enum ph_code
+ph__fields_check_resent(struct ph_str block, struct ph_error *err)
+{
+	struct ph_str newest = newest_resent_block(block);
+	const char *end = block.ptr + block.len, *behind = newest.ptr + newest.len;
+	struct ph_str rest = { behind, (size_t)(end - behind) };
+	struct ph__field_line f;
+
+	while (newest.len != 0 && ph__fields_next(&rest, &f)) {
+		if (resent_bit(&f) == 0)
+			continue;
+		ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_CONTENT,
+		         "the message was resent more than once: its header has several blocks of Resent "
+		         "fields, and does not say which of them counts");
+		ph__hint(err, "name sender and recipients in the envelope");
+		return PH_EINPUT;
+	}
+	return PH_OK;
+}
+
+static enum ph_code
+parse_sender(struct ph__mailboxes *list, struct ph_str block, bool resent, struct ph_error *err)
+{
+	const char *name = resent ? "Resent-Sender" : "Sender";
+	struct ph_str value;
+	enum ph_code rc;
+
+	if (!find_field(block, name, &value)) {
+		name = resent ? "Resent-From" : "From";
+		if (!find_field(block, name, &value))
+			return PH_OK;
+	}
+	if ((rc = ph__mailboxes_parse(list, value, name, err)) != PH_OK)
+		return rc;
+	drop_groups(list);
+	if (list->count <= 1)
+		return PH_OK;
+	ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_CONTENT,
+	         "the %s field has %zu addresses, and there is one sender", name, list->count);
+	ph__hint(err, "add a %s field with one of them (RFC 5322 section 3.6.2)",
+	         resent ? "Resent-Sender" : "Sender");
+	return PH_EINPUT;
+}
+
+enum ph_code
+ph_addresses_sender_from_header(struct ph_addresses **ret, const char *text, size_t len,
+                                const struct ph_allocator *mem, struct ph_error *err)
+{
+	struct ph_addresses *a = NULL;
+	struct ph_str block, resent;
+	enum ph_code rc = find_block((struct ph_str){ text, len }, &block, err);
+
+	if (rc != PH_OK)
+		return rc;
+	resent = newest_resent_block(block);
+	if ((rc = ph__fields_check_resent(block, err)) != PH_OK ||
+	    (rc = addresses_new(&a, mem, err)) != PH_OK)
+		return rc;
+	rc = parse_sender(&a->list, resent.len != 0 ? resent : block, resent.len != 0, err);
 	return addresses_finish(ret, a, rc);
 }
 

@@ -2,6 +2,7 @@
 #ifndef PH_MAIL_FIELDS_H
 #define PH_MAIL_FIELDS_H
 /* Walking through the header block of a finished message. */
+#include <posthaste/error.h>
 #include "base/str.h"
 
 struct ph__field_line {
@@ -14,5 +15,8 @@ struct ph__field_line {
  * which is then not yet taken, and at the end of the text. A line end is CRLF, LF or CR: what the
  * wire will see as a line is a line here. */
 bool ph__fields_next(struct ph_str *rest, struct ph__field_line *ret);
+
+/* PH_EINPUT for a header block with more than one block of resent fields (RFC 5322 §3.6.6). */
+enum ph_code ph__fields_check_resent(struct ph_str block, struct ph_error *err);
 
 #endif

@@ -58,11 +58,16 @@ check_text(struct ph_str name, struct ph_str text, struct ph_error *err)
 
 	if (rc != PH_OK)
 		return rc;
-	if (ph__str_has_control(text))
-		return bad_value(
-		    err, name, "a control character (line end, tab, NUL ...) could forge a header");
-	if (!ph__str_is_utf8(text))
-		return bad_value(err, name, "the text is not UTF-8");
+	if (ph__str_has_control(text)) {
+		bad_value(err, name, "a control character (line end, tab, NUL ...) could forge a header");
+		ph__hint(err, "write it on one line; long ones are folded by themselves");
+		return PH_EINPUT;
+	}
+	if (!ph__str_is_utf8(text)) {
+		bad_value(err, name, "the text is not UTF-8");
+		ph__hint(err, "convert it before: iconv -t UTF-8");
+		return PH_EINPUT;
+	}
 	return PH_OK;
 }
 

@@ -416,3 +416,15 @@ ph__lines_end(struct ph__lines *l, ph__lines_emit *emit, void *user)
 		return PH__LINES_OK;
 	return end_line(l, emit, user);
 }
+
+const char *
+ph__lines_fault_text(enum ph__lines_fault fault)
+{
+	static const char *const what[] = {
+		[PH__LINES_NUL] = "a NUL octet",
+		[PH__LINES_BARE] = "a line end that is not CRLF",
+		[PH__LINES_TOO_LONG] = "a line of more than 998 octets (RFC 5322 §2.1.1)",
+	};
+
+	return what[fault];
+}

@@ -17,6 +17,9 @@ enum ph__lines_fault {
 	PH__LINES_NOMEM     /* emit() said false */
 };
 
+/* "a NUL octet": what the message has; of a fault of the message. Static. */
+const char *ph__lines_fault_text(enum ph__lines_fault fault);
+
 /* Takes a piece; `borrow` is false for octets that are gone after the call. */
 typedef bool ph__lines_emit(void *user, const char *p, size_t n, bool borrow);
 

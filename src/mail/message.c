@@ -526,9 +526,8 @@ is_composite(const struct field *content_type)
 		s = ph__str(content_type->value);
 	while (s.len != 0 && s.ptr[0] == ' ')
 		s.ptr++, s.len--;
-	return (s.len > 10 &&
-	        ph__str_eq_nocase((struct ph_str){ s.ptr, 10 }, ph__str("multipart/"))) ||
-	       (s.len > 8 && ph__str_eq_nocase((struct ph_str){ s.ptr, 8 }, ph__str("message/")));
+	return (s.len > 10 && ph__str_begins(s, "multipart/")) ||
+	       (s.len > 8 && ph__str_begins(s, "message/"));
 }
 
 static enum ph_code

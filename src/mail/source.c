@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Sources. See posthaste/source.h.
  *
- * Four kinds, each a row of {read, rewind}: memory, file, pipe and callbacks, list. A stream (pipe or
+ * Five kinds, each a row of {read, rewind}: memory, file, pipe and callbacks, list, and one that has
+ * its beginning replaced. A stream (pipe or
  * callbacks) keeps the octets that examining its header block has read in `ahead` and gives them
  * first. A file's length is fixed when the source is made; a read that comes up short is an error,
  * for the size that MAIL declared would be wrong. */
@@ -37,6 +38,8 @@ struct ph_source {
 	bool touched;                  /* a stream that has given octets cannot be examined any more */
 	struct ph_source **parts;
 	size_t part_count, part;
+	struct ph_source *behind;      /* what follows `ahead`, from its octet `skip` on; */
+	uint64_t skip, to_skip;        /* so many of them it has yet to give again */
 };
 
 struct kind {
@@ -150,20 +153,29 @@ stream_next(struct ph_source *s, void *buf, size_t n, size_t *ret_n, struct ph_e
 	return source_failed(err, why.sys, why.text[0] != '\0' ? why.text : "its callback failed");
 }
 
+/* What is in memory already goes first. */
+static bool
+take_ahead(struct ph_source *s, size_t n, const void **ret_p, size_t *ret_n)
+{
+	size_t left = s->ahead.len - s->ahead_at;
+
+	if (left == 0)
+		return false;
+	*ret_p = s->ahead.p + s->ahead_at;
+	*ret_n = left < n ? left : n;
+	s->ahead_at += *ret_n;
+	return true;
+}
+
 static enum ph_io
 stream_read(struct ph_source *s, void *buf, size_t n, const void **ret_p, size_t *ret_n,
             struct ph_error *err)
 {
-	size_t left = s->ahead.len - s->ahead_at;
 	enum ph_io io;
 
 	s->touched = true;
-	if (left != 0) {
-		*ret_p = s->ahead.p + s->ahead_at;
-		*ret_n = left < n ? left : n;
-		s->ahead_at += *ret_n;
+	if (take_ahead(s, n, ret_p, ret_n))
 		return PH_IO_OK;
-	}
 	if (s->eof)
 		return PH_IO_EOF;
 	io = stream_next(s, buf, n, ret_n, err);
@@ -227,6 +239,50 @@ list_can_rewind(const struct ph_source *s)
 }
 
 static const struct kind list_kind = { list_read, list_rewind, list_can_rewind };
+
+/* ---- another beginning ----------------------------------------------------------------------- */
+
+static enum ph_io
+replaced_read(struct ph_source *s, void *buf, size_t n, const void **ret_p, size_t *ret_n,
+              struct ph_error *err)
+{
+	enum ph_io io;
+
+	s->touched = true;
+	if (take_ahead(s, n, ret_p, ret_n))
+		return PH_IO_OK;
+	while (s->to_skip != 0) {
+		io = ph__source_read(s->behind, buf, s->to_skip < n ? (size_t)s->to_skip : n, ret_p, ret_n,
+		                     err);
+		if (io == PH_IO_EOF)
+			return source_failed(err, 0, "it became shorter while it was sent");
+		if (io != PH_IO_OK)
+			return io;
+		s->to_skip -= *ret_n;
+	}
+	io = ph__source_read(s->behind, buf, n, ret_p, ret_n, err);
+	s->eof = io == PH_IO_EOF;
+	return io;
+}
+
+static bool
+replaced_rewind(struct ph_source *s)
+{
+	if (ph_source_rewind(s->behind, NULL) != PH_OK)
+		return false;
+	s->to_skip = s->skip; /* they are read once more, and thrown away */
+	s->ahead_at = 0;
+	s->eof = s->touched = false;
+	return true;
+}
+
+static bool
+replaced_can_rewind(const struct ph_source *s)
+{
+	return ph_source_is_rewindable(s->behind);
+}
+
+static const struct kind replaced_kind = { replaced_read, replaced_rewind, replaced_can_rewind };
 
 /* ---- making and freeing ---------------------------------------------------------------------- */
 
@@ -334,6 +390,22 @@ ph_source_new_list(struct ph_source **ret, struct ph_source *const *parts, size_
 	if (count != 0)
 		memcpy(s->parts, parts, count * sizeof *parts);
 	s->part_count = count;
+	*ret = s;
+	return PH_OK;
+}
+
+enum ph_code
+ph__source_new_replaced(struct ph_source **ret, struct ph__buf *head, struct ph_source *behind,
+                        uint64_t skip, const struct ph_allocator *mem)
+{
+	struct ph_source *s = source_new(&replaced_kind, mem);
+
+	if (s == NULL)
+		return PH_ESYSTEM;
+	s->ahead = *head;
+	s->ahead.mem = &s->mem;
+	s->behind = behind;
+	s->skip = skip;
 	*ret = s;
 	return PH_OK;
 }
@@ -483,6 +555,29 @@ examine_stream(struct ph_source *s, struct ph_error *err)
 	return PH_OK;
 }
 
+/* Of one whose beginning was replaced, that beginning is at hand. */
+static void
+examine_ahead(struct ph_source *s)
+{
+	struct header_scan header = { .done = false };
+
+	scan_header(&header, ph__buf_cstr(&s->ahead), s->ahead.len);
+	s->facts.header_known = true;
+	s->facts.header_utf8 = header.utf8;
+}
+
+/* A list that can be read only once, whose header block is in memory and the rest is a pipe, say. */
+static void
+examine_first_parts(struct ph_source *s)
+{
+	struct header_scan header = { .done = false };
+
+	for (size_t i = 0; i < s->part_count && s->parts[i]->kind == &memory_kind; i++)
+		scan_header(&header, s->parts[i]->memory, (size_t)s->parts[i]->length);
+	s->facts.header_known = header.done;
+	s->facts.header_utf8 = header.done && header.utf8;
+}
+
 enum ph_code
 ph_source_examine(struct ph_source *s, struct ph_source_facts *ret, struct ph_error *err)
 {
@@ -495,6 +590,10 @@ ph_source_examine(struct ph_source *s, struct ph_source_facts *ret, struct ph_er
 			rc = examine_stream(s, err);
 		else if (ph_source_is_rewindable(s))
 			rc = examine_all(s, err);
+		else if (s->kind == &replaced_kind)
+			examine_ahead(s);
+		else if (s->kind == &list_kind)
+			examine_first_parts(s);
 	}
 	if (rc == PH_OK && ret != NULL) {
 		size_t size = ret->size, n = size < sizeof s->facts ? size : sizeof s->facts;

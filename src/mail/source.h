@@ -4,6 +4,7 @@
 /* Reading a source, for drivers. */
 #include <posthaste/source.h>
 #include <posthaste/transport.h>
+#include "base/buf.h"
 
 /* Up to n octets, from where the last call ended. Memory gives a pointer into itself; the others
  * read into buf (of n octets) and point there. PH_IO_OK with *ret_n > 0, PH_IO_EOF at the end,
@@ -14,6 +15,12 @@ enum ph_io ph__source_read(struct ph_source *s, void *buf, size_t n, const void 
 /* Back to the first octet before a message is sent. PH_ENOINPUT when octets have been given that
  * cannot be given again: the message would go out short. */
 enum ph_code ph__source_begin(struct ph_source *s, struct ph_error *err);
+/* A source that gives `head` in place of the first `skip` octets of `behind`, and then the rest of it.
+ * `head` is taken (on failure it remains the caller's); `behind` is borrowed, and has given exactly
+ * those octets so far. PH_ESYSTEM. */
+enum ph_code ph__source_new_replaced(struct ph_source **ret, struct ph__buf *head,
+                                     struct ph_source *behind, uint64_t skip,
+                                     const struct ph_allocator *mem);
 /* Whether every octet has been given, as far as that is known without reading. */
 bool ph__source_is_spent(const struct ph_source *s);
 bool ph__source_is_memory(const struct ph_source *s);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mail/date.h. */
+/* base/calendar.h, mail/date.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "base/calendar.h"
 #include "failing_memory.h"
 #include "mail/date.h"
 
@@ -76,6 +77,60 @@ impossible_dates_are_refused(void **state)
 }
 
 static void
+rfc_3339_holds_both_ways(void **state)
+{
+	struct ph__buf out;
+
+	(void)state;
+	ph__buf_init(&out, &ph__libc_memory, 100);
+	for (int64_t t = 0; t <= PH__DATE_3339_MAX; t += 86400 * 97 + 3661) {
+		int64_t back = -1;
+
+		ph__buf_reset(&out);
+		assert_true(ph__date_write_3339(&out, t));
+		assert_true(ph__date_parse_3339(ph__buf_str(&out), &back));
+		assert_true(back == t);
+	}
+	ph__buf_reset(&out);
+	assert_true(ph__date_write_3339(&out, 951782399));
+	assert_string_equal(ph__buf_cstr(&out), "2000-02-28T23:59:59Z");
+	ph__buf_reset(&out);
+	assert_true(ph__date_write_3339(&out, PH__DATE_3339_MAX));
+	assert_string_equal(ph__buf_cstr(&out), "9999-12-31T23:59:59Z");
+	ph__buf_done(&out);
+}
+
+static void
+rfc_3339_is_read_strictly(void **state)
+{
+	static const struct { const char *text; int64_t t; } rows[] = {
+		{ "1970-01-01T00:00:00Z", 0 }, { "1970-01-01t01:30:00.999+01:30", 0 },
+		{ "2000-02-29 00:00:00-00:01", 951782460 }, { "1990-12-31T23:59:60z", 662688000 },
+	};
+	static const char *const wrong[] = {
+		"", "2030", "2030-01-01", "2030-01-01T00:00:00", "2030-01-01T00:00:00+0100",
+		"2030-13-01T00:00:00Z", "2030-00-01T00:00:00Z", "2030-01-32T00:00:00Z", "2030-01-01T24:00:00Z",
+		"2030-01-01T00:60:00Z", "2030-01-01T00:00:61Z", "2030-01-01T00:00:00Zx", "2030-02-29T00:00:00Z",
+		"2030-01-01T00:00:00.Z5", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+00:01",
+		"+030-01-01T00:00:00Z", "2030-01-01T00:00:00+24:00",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		int64_t t = -1;
+
+		assert_true(ph__date_parse_3339(ph__str(rows[i].text), &t));
+		assert_true(t == rows[i].t);
+	}
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		int64_t t;
+
+		if (ph__date_parse_3339(ph__str(wrong[i]), &t))
+			fail_msg("%s is taken for a time", wrong[i]);
+	}
+}
+
+static void
 lack_of_memory_is_reported(void **state)
 {
 	struct failing_memory fm;
@@ -100,6 +155,8 @@ main(void)
 		cmocka_unit_test(dates_are_those_of_the_rfc),
 		cmocka_unit_test(the_calendar_is_that_of_the_c_library),
 		cmocka_unit_test(impossible_dates_are_refused),
+		cmocka_unit_test(rfc_3339_holds_both_ways),
+		cmocka_unit_test(rfc_3339_is_read_strictly),
 		cmocka_unit_test(lack_of_memory_is_reported),
 	};
 

@@ -213,6 +213,15 @@ xtext_holds_both_ways(void **state)
 	assert_true(ph__xtext_decode(&out, ph__str("")));
 }
 
+/* RFC 6533 §3. */
+static void
+utf8_goes_into_seven_bits(void **state)
+{
+	(void)state;
+	assert_true(ph__utf8_xtext_encode(&out, ph__str("a\\+= \303\266\342\202\254\360\237\220\247~")));
+	assert_string_equal(ph__buf_cstr(&out), "a\\x{5C}\\x{2B}\\x{3D}\\x{20}\\x{F6}\\x{20AC}\\x{1F427}~");
+}
+
 static void
 ill_formed_xtext_is_refused_and_leaves_nothing(void **state)
 {
@@ -272,7 +281,7 @@ lack_of_memory_is_reported(void **state)
 		ok = ph__base64_encode(&b, "secret", 6, true) &&
 		     ph__qp_encode_text(
 			 &b, ph__str("one line\nand another one, which makes the buffer grow")) &&
-		     ph__xtext_encode(&b, ph__str("x+x")) &&
+		     ph__xtext_encode(&b, ph__str("x+x")) && ph__utf8_xtext_encode(&b, ph__str("\303\266")) &&
 		     ph__xtext_decode(&b, ph__str("x+2Bx")) &&
 		     ph__base64_decode(&b, ph__str("Zm9v"));
 		assert_int_equal(ok, !fm.failed);
@@ -295,6 +304,7 @@ main(void)
 		T(quoted_printable_is_that_of_the_rfc),
 		T(long_lines_are_broken_softly_at_every_length),
 		T(xtext_holds_both_ways),
+		T(utf8_goes_into_seven_bits),
 		T(ill_formed_xtext_is_refused_and_leaves_nothing),
 		T(lines_end_in_crlf_lf_or_cr),
 		T(a_full_buffer_is_no_overrun),

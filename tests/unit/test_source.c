@@ -551,6 +551,33 @@ a_list_with_a_pipe_can_be_sent_once(void **state)
 	close(fd);
 }
 
+/* `send -t` reads the header block of a pipe ahead. */
+static void
+a_header_in_front_of_a_pipe_is_known(void **state)
+{
+	static const char *const heads[] = { "a: \xc3\xbc\n\n", "a: b\n\n\xc3\xbc", "a: \xc3\xbc\n" };
+	static const bool known[] = { true, true, false }, utf8[] = { true, false, false };
+	struct ph_source_facts facts = PH_SOURCE_FACTS_INIT;
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct ph_source *parts[2] = { NULL, NULL }, *s = NULL;
+
+		assert_int_equal(ph_source_new_memory(&parts[0], heads[i], strlen(heads[i]), NULL), PH_OK);
+		assert_int_equal(ph_source_new_pipe(&parts[1], ends[0], NULL), PH_OK);
+		assert_int_equal(ph_source_new_list(&s, parts, 2, NULL), PH_OK);
+		assert_int_equal(ph_source_examine(s, &facts, NULL), PH_OK);
+		assert_false(facts.known);
+		assert_int_equal(facts.header_known, known[i]);
+		assert_int_equal(facts.header_utf8, utf8[i]);
+		ph_source_free(s);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void
 an_empty_list(void **state)
 {
@@ -618,6 +645,7 @@ main(void)
 		cmocka_unit_test(a_header_block_without_end_is_refused),
 		cmocka_unit_test(a_list_is_its_parts_one_after_the_other),
 		cmocka_unit_test(a_list_with_a_pipe_can_be_sent_once),
+		cmocka_unit_test(a_header_in_front_of_a_pipe_is_known),
 		cmocka_unit_test(an_empty_list),
 		cmocka_unit_test(lack_of_memory_is_told),
 	};
