@@ -14,6 +14,11 @@
 extern "C" {
 #endif
 
+/* The ports that URLs without one mean. LMTP has none (RFC 2033 §5). */
+#define PH_PORT_SMTP        25  /* smtp:// (RFC 5321 §4.5.4.2) */
+#define PH_PORT_SUBMISSION  587 /* submission:// (RFC 6409 §3.1) */
+#define PH_PORT_SUBMISSIONS 465 /* smtps://, submissions:// (RFC 8314 §3.3) */
+
 /* What a transport function says. */
 enum ph_io {
 	PH_IO_OK,
@@ -31,6 +36,11 @@ struct ph_tls_facts {
 	char   cipher[64];     /* "TLS_AES_256_GCM_SHA384" */
 	char   peer_name[256]; /* the name or address that was asked for and, if verified, matched */
 	char   problem[512];   /* why it is not verified, in words; empty when it is */
+	/* Channel bindings, for SCRAM-…-PLUS; their lengths 0 where there is none to be had. */
+	unsigned char exporter[32]; /* tls-exporter (RFC 9266): TLS 1.3 */
+	size_t        exporter_len;
+	unsigned char unique[64];   /* tls-unique (RFC 5929 §3): TLS 1.2 with an extended master secret */
+	size_t        unique_len;
 };
 #define PH_TLS_FACTS_INIT { .size = sizeof(struct ph_tls_facts) }
 

@@ -2,8 +2,9 @@
 /* Connecting. See dial.h.
  *
  *   LOOKING_UP --answer--> CONNECTING --first to connect--> OVER (descriptor handed out)
- *        |                      |
- *        +--- failed, late -----+--- all failed ----------> OVER (error says why, for each)
+ *        |                      |   \--- to a proxy ---> TUNNELLING --open--> OVER (the same)
+ *        |                      |                            |
+ *        +--- failed, late -----+--- all failed -------------+--------------> OVER (error says why)
  *
  * A numeric host and a Unix socket start in CONNECTING. The order of addresses is that of RFC 8305
  * §4: getaddrinfo()'s, which is RFC 6724's and the machine owner's (gai.conf; IPv6 first where it
@@ -28,7 +29,7 @@
 #include "net/host.h"
 #include "net/resolve.h"
 
-enum phase { LOOKING_UP, CONNECTING, OVER };
+enum phase { LOOKING_UP, CONNECTING, TUNNELLING, OVER };
 
 struct attempt {
 	enum { TO_DO, UNDER_WAY, RETRY, FAILED } state;
@@ -47,6 +48,9 @@ struct ph__dial {
 	enum phase phase;
 	struct ph__host host;
 	struct ph__host source; /* family AF_UNSPEC: none */
+	struct ph__proxy_header header;
+	struct ph__tunnel *tunnel; /* NULL: no proxy */
+	int        tunnel_fd;
 	bool       is_unix;
 	int        family;
 	uint16_t   port;
@@ -106,12 +110,18 @@ take_source(struct ph__dial *d, const char *ip, struct ph_error *err)
 {
 	if (!ph__host_parse(&d->source, ip, "source address", PH_EINPUT, err))
 		return PH_EINPUT;
-	if (d->source.family == AF_UNSPEC)
-		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "the source address must be numeric, not \"%.200s\"", ip);
-	if (d->family != AF_UNSPEC && d->family != d->source.family)
-		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "the source address \"%.100s\" is not of the IP version wanted", ip);
+	if (d->source.family == AF_UNSPEC) {
+		ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "the source address must be numeric, not \"%.200s\"", ip);
+		ph__hint(err, "give --source-ip one of this computer's addresses; ip address lists them");
+		return PH_EINPUT;
+	}
+	if (d->family != AF_UNSPEC && d->family != d->source.family) {
+		ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "the source address \"%.100s\" is not of the IP version wanted", ip);
+		ph__hint(err, "leave --ip out, or give --source-ip an address of that version");
+		return PH_EINPUT;
+	}
 	d->family = d->source.family;
 	return PH_OK;
 }
@@ -119,20 +129,32 @@ take_source(struct ph__dial *d, const char *ip, struct ph_error *err)
 static enum ph_code
 take_host(struct ph__dial *d, const struct ph__dial_opts *opts, struct ph_error *err)
 {
+	const struct ph__proxy *proxy = opts->proxy;
+	enum ph_code rc;
+
 	if (opts->host == NULL || opts->port == 0)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 		                "a %s is needed to connect", opts->host == NULL ? "host" : "port");
-	if (!ph__host_parse(&d->host, opts->host, "host", PH_EINPUT, err))
+	if (proxy != NULL) {
+		if ((rc = ph__tunnel_new(&d->tunnel, proxy, opts->host, opts->port, d->connect_ms, d->mem,
+		                         err)) != PH_OK)
+			return rc;
+		d->port = proxy->port;
+	}
+	if (!ph__host_parse(&d->host, proxy != NULL ? proxy->host : opts->host,
+	                    proxy != NULL ? "proxy" : "host", PH_EINPUT, err))
 		return PH_EINPUT;
 	if (opts->source_ip != NULL && take_source(d, opts->source_ip, err) < 0)
 		return PH_EINPUT;
 	if (d->host.family == AF_UNSPEC)
 		return PH_OK;
-	if (d->family != AF_UNSPEC && d->family != d->host.family)
-		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "%s is an IPv%d address, and IPv%d is wanted (by version or source)",
-		                d->host.name, d->host.family == AF_INET ? 4 : 6,
-		                d->family == AF_INET ? 4 : 6);
+	if (d->family != AF_UNSPEC && d->family != d->host.family) {
+		ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "%s is an IPv%d address, and IPv%d is wanted (by version or source)", d->host.name,
+		         d->host.family == AF_INET ? 4 : 6, d->family == AF_INET ? 4 : 6);
+		ph__hint(err, "leave --ip and --source-ip out, or name the server");
+		return PH_EINPUT;
+	}
 	add_address(d, &d->host.addr, d->host.addr_len);
 	return PH_OK;
 }
@@ -163,9 +185,16 @@ ph__dial_new(struct ph__dial **ret, const struct ph__dial_opts *opts,
 	d->mem = mem;
 	d->family = opts->family;
 	d->port = opts->port;
+	d->tunnel_fd = -1;
+	if (opts->header != NULL)
+		d->header = *opts->header;
 	d->connect_ms = opts->connect_ms != 0 ? opts->connect_ms : PH__MS_CONNECT;
 	d->resolve_ms = opts->resolve_ms != 0 ? opts->resolve_ms : PH__MS_CONNECT;
-	rc = opts->unix_path != NULL ? take_unix(d, opts->unix_path, err) : take_host(d, opts, err);
+	if (opts->unix_path != NULL && opts->proxy != NULL)
+		rc = ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		              "a Unix socket is not reached through a proxy");
+	else
+		rc = opts->unix_path != NULL ? take_unix(d, opts->unix_path, err) : take_host(d, opts, err);
 	if (rc == PH_OK)
 		rc = begin(d, now_ms, err);
 	if (rc < 0) {
@@ -221,11 +250,15 @@ fail_resolve(const struct ph__dial *d, int rc, int sys, struct ph_error *err)
 #ifdef EAI_ADDRFAMILY
 	case EAI_ADDRFAMILY:
 #endif
-		ph__fail(err, PH_ENOHOST, PH_STAGE_RESOLVE, PH_CAUSE_NO_SUCH_HOST,
-		         "there is no host \"%s\"%s", host,
+		/* a proxy's name says nothing about any recipient */
+		ph__fail(err, d->tunnel != NULL ? PH_ECONFIG : PH_ENOHOST, PH_STAGE_RESOLVE,
+		         PH_CAUSE_NO_SUCH_HOST, "there is no %s \"%s\"%s",
+		         d->tunnel != NULL ? "proxy" : "host", host,
 		         d->family == AF_INET6 ? " with an IPv6 address" :
 		         d->family == AF_INET ? " with an IPv4 address" : "");
-		ph__hint(err, "check the spelling of the server's name");
+		ph__hint(err, "check the spelling of the %s's name%s", d->tunnel != NULL ? "proxy" : "server",
+		         d->family == AF_UNSPEC ? "" : "; if it is right, --ip or --source-ip ask for a family of "
+		                                       "addresses that it has none of");
 		return;
 	case EAI_MEMORY:
 		ph__fail_nomem(err, PH_STAGE_RESOLVE);
@@ -380,14 +413,64 @@ close_attempts(struct ph__dial *d)
 	}
 }
 
-static enum ph_io
-hand_out(struct ph__dial *d, struct attempt *a, int *ret_fd)
+/* A new socket takes so little at once. */
+static bool
+send_header(const struct ph__dial *d, int fd, struct ph_error *err)
 {
-	*ret_fd = a->fd;
-	a->fd = -1;
-	close_attempts(d);
+	char header[PH__PROXY_LINE_MAX + 1];
+	size_t n;
+	ssize_t sent;
+
+	if (d->header.version == 0)
+		return true;
+	n = ph__proxy_header_write(&d->header, fd, header);
+	do
+		sent = n != 0 ? send(fd, header, n, MSG_NOSIGNAL) : -1;
+	while (sent < 0 && errno == EINTR);
+	if (sent == (ssize_t)n)
+		return true;
+	ph__fail_errno(err, PH_EDEFERRED, PH_STAGE_CONNECT, PH_CAUSE_LOST, errno,
+	               "the connection was lost before the PROXY protocol's header was sent");
+	return false;
+}
+
+static enum ph_io
+hand_out(struct ph__dial *d, int fd, int *ret_fd, struct ph_error *err)
+{
+	if (!send_header(d, fd, err)) {
+		close(fd);
+		return PH_IO_ERROR;
+	}
+	*ret_fd = fd;
 	d->phase = OVER;
 	return PH_IO_OK;
+}
+
+static enum ph_io
+step_tunnel(struct ph__dial *d, uint64_t now, int *ret_fd, struct ph_error *err)
+{
+	enum ph_io io = ph__tunnel_step(d->tunnel, now, err);
+	int fd = d->tunnel_fd;
+
+	if (io != PH_IO_OK)
+		return io;
+	d->tunnel_fd = -1;
+	return hand_out(d, fd, ret_fd, err);
+}
+
+static enum ph_io
+connected(struct ph__dial *d, struct attempt *a, uint64_t now, int *ret_fd, struct ph_error *err)
+{
+	int fd = a->fd;
+
+	a->fd = -1;
+	close_attempts(d);
+	if (d->tunnel == NULL)
+		return hand_out(d, fd, ret_fd, err);
+	d->phase = TUNNELLING;
+	d->tunnel_fd = fd;
+	ph__tunnel_begin(d->tunnel, fd, now);
+	return step_tunnel(d, now, ret_fd, err);
 }
 
 /* ---- all have failed: say so */
@@ -446,9 +529,9 @@ hint_connect(const struct ph__dial *d, int sys, bool timed_out, struct ph_error 
 		ph__hint(err, "this user may not write to the socket: check its owner and mode");
 	else if (d->is_unix)
 		ph__hint(err, "check the path, and that the server is running");
-	else if (timed_out && d->port == 25)
-		ph__hint(err, "many networks block port 25 outwards: use your provider's submission "
-		         "server, submission://HOST (port 587) or smtps://HOST (port 465)");
+	else if (sys == ECONNREFUSED && d->tunnel != NULL)
+		ph__hint(err, "nothing listens on port %u there: check that the proxy runs, and its port",
+		         d->port);
 	else if (timed_out)
 		ph__hint(err, "a firewall may drop the packets: check host and port");
 	else if (sys == ECONNREFUSED)
@@ -465,6 +548,7 @@ static void
 fail_connect(const struct ph__dial *d, struct ph_error *err)
 {
 	const struct attempt *worst = &d->tries[0];
+	const char *proxy = d->tunnel != NULL ? "the proxy, " : "";
 	char list[400];
 	size_t i;
 
@@ -481,10 +565,10 @@ fail_connect(const struct ph__dial *d, struct ph_error *err)
 		         "cannot connect to the Unix socket %s", list);
 	else if (d->host.family != AF_UNSPEC) /* the list names the address */
 		ph__fail(err, PH_EDEFERRED, PH_STAGE_CONNECT, PH_CAUSE_UNREACHABLE,
-		         "cannot connect to port %u of %s", d->port, list);
+		         "cannot connect to %sport %u of %s", proxy, d->port, list);
 	else
 		ph__fail(err, PH_EDEFERRED, PH_STAGE_CONNECT, PH_CAUSE_UNREACHABLE,
-		         "cannot connect to %.80s port %u: %s", d->host.name, d->port, list);
+		         "cannot connect to %s%.80s port %u: %s", proxy, d->host.name, d->port, list);
 	hint_connect(d, worst->sys, worst->timed_out, err);
 	if (err == NULL)
 		return;
@@ -504,14 +588,14 @@ step_connect(struct ph__dial *d, uint64_t now, int *ret_fd, struct ph_error *err
 
 	for (i = 0; i < d->next; i++)
 		if (attempt_step(d, &d->tries[i], now))
-			return hand_out(d, &d->tries[i], ret_fd);
+			return connected(d, &d->tries[i], now, ret_fd, err);
 	while (d->next < d->count && (busy = under_way(d)) < PH__DIAL_FDS &&
 	       (busy == 0 || now >= d->next_at || d->tries[d->next - 1].state == FAILED)) {
 		struct attempt *a = &d->tries[d->next++];
 
 		d->next_at = now + PH__MS_HEAD_START;
 		if (attempt_begin(d, a, now))
-			return hand_out(d, a, ret_fd);
+			return connected(d, a, now, ret_fd, err);
 	}
 	if (under_way(d) != 0)
 		return PH_IO_AGAIN;
@@ -531,7 +615,9 @@ ph__dial_step(struct ph__dial *d, uint64_t now_ms, int *ret_fd, struct ph_error 
 	}
 	if (d->phase == LOOKING_UP)
 		io = step_look_up(d, now_ms, err);
-	if (io == PH_IO_OK)
+	if (io == PH_IO_OK && d->phase == TUNNELLING)
+		io = step_tunnel(d, now_ms, ret_fd, err);
+	else if (io == PH_IO_OK)
 		io = step_connect(d, now_ms, ret_fd, err);
 	if (io == PH_IO_ERROR)
 		d->phase = OVER;
@@ -545,6 +631,8 @@ ph__dial_fds(const struct ph__dial *d, struct pollfd fds[PH__DIAL_FDS])
 
 	if (d->phase == LOOKING_UP)
 		fds[n++] = (struct pollfd){ .fd = ph__resolve_fd(d->look_up), .events = POLLIN };
+	if (d->phase == TUNNELLING)
+		fds[n++] = (struct pollfd){ .fd = d->tunnel_fd, .events = ph__tunnel_events(d->tunnel) };
 	for (i = 0; d->phase == CONNECTING && i < d->next; i++)
 		if (d->tries[i].state == UNDER_WAY) {
 			assert(n < PH__DIAL_FDS);
@@ -561,6 +649,8 @@ ph__dial_deadline(const struct ph__dial *d)
 
 	if (d->phase == LOOKING_UP)
 		return d->resolve_deadline;
+	if (d->phase == TUNNELLING)
+		return ph__tunnel_deadline(d->tunnel);
 	if (d->phase == OVER)
 		return at;
 	for (i = 0; i < d->next; i++) {
@@ -594,6 +684,9 @@ ph__dial_free(struct ph__dial **d)
 		return;
 	ph__resolve_drop(&(*d)->look_up);
 	close_attempts(*d);
+	if ((*d)->tunnel_fd >= 0)
+		close((*d)->tunnel_fd);
+	ph__tunnel_free(&(*d)->tunnel);
 	ph__free((*d)->mem, *d);
 	*d = NULL;
 }
@@ -601,8 +694,8 @@ ph__dial_free(struct ph__dial **d)
 /* ---- what is known of a connected socket */
 
 /* An IPv4 peer of an IPv6 socket is an IPv4 peer: its literal is [192.0.2.1]. */
-static void
-unmap(struct sockaddr_storage *sa, socklen_t *len)
+void
+ph__unmap(struct sockaddr_storage *sa)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
 	struct sockaddr_in in = { .sin_family = AF_INET };
@@ -613,11 +706,10 @@ unmap(struct sockaddr_storage *sa, socklen_t *len)
 	memcpy(&in.sin_addr, in6->sin6_addr.s6_addr + 12, 4);
 	memset(sa, 0, sizeof *sa);
 	memcpy(sa, &in, sizeof in);
-	*len = sizeof in;
 }
 
-static bool
-is_loopback(const struct sockaddr_storage *sa)
+bool
+ph__is_loopback(const struct sockaddr_storage *sa)
 {
 	if (sa->ss_family == AF_INET6)
 		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
@@ -644,12 +736,12 @@ ph__peer_of(int fd, struct ph__peer *ret, struct ph_error *err)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_CONNECT, PH_CAUSE_ARGUMENT,
 		                "the socket is neither TCP nor Unix (address family %d)",
 		                peer.ss_family);
-	unmap(&peer, &peer_len);
-	unmap(&local, &local_len);
+	ph__unmap(&peer);
+	ph__unmap(&local);
 	address_text(&peer, peer_len, ret->address, sizeof ret->address);
 	address_text(&local, local_len, ret->local, sizeof ret->local);
 	ret->port = ntohs(((struct sockaddr_in *)&peer)->sin_port); /* the same place in IPv6 */
-	ret->loopback = is_loopback(&peer);
+	ret->loopback = ph__is_loopback(&peer);
 	ret->local_is_ipv6 = local.ss_family == AF_INET6;
 	return PH_OK;
 }

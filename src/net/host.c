@@ -113,7 +113,7 @@ ph__host_parse(struct ph__host *ret, const char *text, const char *what, enum ph
 		memcpy(ret->name, text, n);
 		ret->name[n] = '\0';
 		if (memchr(text, ':', n) != NULL) {
-			why = "it is not an IPv6 address";
+			why = "it is no IPv6 address, and a port has no place here";
 			if (parse_ipv6(ret, ret->name))
 				return true;
 		} else if (parse_ipv4(ret, ret->name)) {
@@ -128,5 +128,7 @@ ph__host_parse(struct ph__host *ret, const char *text, const char *what, enum ph
 	}
 	ph__fail(err, code, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 	         "\"%.*s\" cannot be the %s: %s", (int)(n < 200 ? n : 200), text, what, why);
+	if (n != 0 && memchr(text, ':', n) != NULL)
+		ph__hint(err, "a port is written behind the host of the URL: smtp://mail.example.org:2525");
 	return false;
 }

@@ -24,7 +24,7 @@ is_qualified(struct ph_str name)
 			return false;
 		dot |= c == '.';
 	}
-	return dot && !ph__str_eq_nocase(name, ph__str("localhost.localdomain"));
+	return dot && !ph__str_is(name, "localhost.localdomain");
 }
 
 const char *

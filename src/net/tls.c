@@ -165,8 +165,11 @@ load_key(struct ph__tls *tls, const char *path, bool *encrypted, struct ph_error
 
 	if (rc < 0 || SSL_CTX_use_PrivateKey_file(tls->ctx, path, SSL_FILETYPE_PEM) == 1)
 		return rc;
-	if (!*encrypted)
-		return config_error(err, "unusable private key in", path);
+	if (!*encrypted) {
+		config_error(err, "unusable private key in", path);
+		ph__hint(err, "the key is PEM, and stands in the certificate's file or in --key FILE");
+		return PH_ECONFIG;
+	}
 	ERR_clear_error();
 	ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 	         "the private key in %.200s is encrypted, and no pass phrase is asked for", path);
@@ -191,9 +194,10 @@ load_identity(struct ph__tls *tls, const struct ph_tls_opts *opts, struct ph_err
 		return rc;
 	SSL_CTX_set_default_passwd_cb(tls->ctx, no_pass_phrase);
 	SSL_CTX_set_default_passwd_cb_userdata(tls->ctx, &encrypted);
-	if (SSL_CTX_use_certificate_chain_file(tls->ctx, opts->cert_file) != 1)
+	if (SSL_CTX_use_certificate_chain_file(tls->ctx, opts->cert_file) != 1) {
 		rc = config_error(err, "unusable client certificate in", opts->cert_file);
-	else if ((rc = load_key(tls, key, &encrypted, err)) == PH_OK &&
+		ph__hint(err, "the file holds the certificate, then its chain, in PEM");
+	} else if ((rc = load_key(tls, key, &encrypted, err)) == PH_OK &&
 	         SSL_CTX_check_private_key(tls->ctx) != 1)
 		rc = config_error(err, "the key does not belong to", opts->cert_file);
 	SSL_CTX_set_default_passwd_cb(tls->ctx, NULL);
@@ -545,6 +549,30 @@ ph__tls_open(struct ph__tls_peer *peer, struct ph_error *err)
 	return ssl;
 }
 
+/* tls-exporter (RFC 9266 §2) where the exporter is bound to the whole handshake, TLS 1.3. tls-unique
+ * (RFC 5929 §3.1): the first Finished of the latest handshake, which is the client's, or when a session
+ * was resumed the server's; only where the master secret is bound to the handshake, too (RFC 7627):
+ * else a man in the middle can make it the same on both sides (triple handshake). */
+void
+ph__tls_bindings(SSL *ssl, struct ph_tls_facts *facts)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	bool ours = SSL_is_server(ssl) == SSL_session_reused(ssl);
+
+	facts->exporter_len = facts->unique_len = 0;
+	if (SSL_version(ssl) >= TLS1_3_VERSION) {
+		if (SSL_export_keying_material(ssl, facts->exporter, sizeof facts->exporter, label,
+		                               sizeof label - 1, NULL, 0, 1) == 1)
+			facts->exporter_len = sizeof facts->exporter;
+	} else if (SSL_version(ssl) == TLS1_2_VERSION && SSL_get_extms_support(ssl) == 1) {
+		size_t n = ours ? SSL_get_finished(ssl, facts->unique, sizeof facts->unique)
+		                : SSL_get_peer_finished(ssl, facts->unique, sizeof facts->unique);
+
+		facts->unique_len = n <= sizeof facts->unique ? n : 0;
+	}
+	ERR_clear_error();
+}
+
 void
 ph__tls_facts(const struct ph__tls_peer *peer, SSL *ssl, struct ph_tls_facts *facts)
 {
@@ -559,5 +587,6 @@ ph__tls_facts(const struct ph__tls_peer *peer, SSL *ssl, struct ph_tls_facts *fa
 	if (!f.verified)
 		snprintf(f.problem, sizeof f.problem, "%s",
 		         peer->problem != NULL ? peer->problem : "out of memory for the reason");
+	ph__tls_bindings(ssl, &f);
 	memcpy(facts, &f, facts->size < sizeof f ? facts->size : sizeof f);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef PH_NET_TLS_H
 #define PH_NET_TLS_H
-/* What conn.c, tls.c and tls_explain.c share; nobody else includes it. */
+/* What conn.c, tls*.c share; nobody else includes it. */
 #include <openssl/ssl.h>
 #include "base/bounds.h"
 #include "base/mem.h"
@@ -46,6 +46,8 @@ SSL *ph__tls_open(struct ph__tls_peer *peer, struct ph_error *err);
 bool ph__tls_proved(const struct ph__tls_peer *peer, const SSL *ssl);
 /* Fills what a finished handshake has shown. */
 void ph__tls_facts(const struct ph__tls_peer *peer, SSL *ssl, struct ph_tls_facts *facts);
+/* Fills in the channel bindings of a finished handshake. */
+void ph__tls_bindings(SSL *ssl, struct ph_tls_facts *facts);
 
 /* ---- words (tls_explain.c) */
 

@@ -328,7 +328,7 @@ ph__tls_explain_clear(struct ph_error *err, const struct ph__tls *tls, const uns
 		n--;
 	ph__buf_init(&w, tls->mem, WORDS_MAX);
 	ph__escape(&w, (struct ph_str){ (const char *)in, n < NAME_ROOM ? n : NAME_ROOM }, false);
-	if (after_clear) {
+	if (reply && after_clear) {
 		ph__fail(err, PH_ESECURITY, PH_STAGE_TLS, PH_CAUSE_TLS_ON_CLEAR,
 		         "the server agreed to STARTTLS and then went on in clear text: \"%s\"",
 		         ph__buf_cstr(&w));
@@ -343,7 +343,8 @@ ph__tls_explain_clear(struct ph_error *err, const struct ph__tls *tls, const uns
 		ph__fail(err, PH_EPROTOCOL, PH_STAGE_TLS, PH_CAUSE_GARBAGE,
 		         "TLS was begun, and the answer is neither TLS nor SMTP: \"%s\"",
 		         ph__buf_cstr(&w));
-		ph__hint(err, "check host and port (smtp 25, submission 587, smtps 465)");
+		if (!after_clear)
+			ph__hint(err, "check host and port (smtp 25, submission 587, smtps 465)");
 	}
 	ph__buf_done(&w);
 }

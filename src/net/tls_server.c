@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "net/tls.h"
 
 struct ph__tls_server {
 	const struct ph_allocator *mem;
@@ -226,6 +227,7 @@ ph__tls_stream_handshake(struct ph__tls_stream *t, struct ph_tls_facts *facts,
 	facts->resumed = SSL_session_reused(t->ssl) == 1;
 	snprintf(facts->version, sizeof facts->version, "%s", SSL_get_version(t->ssl));
 	snprintf(facts->cipher, sizeof facts->cipher, "%s", SSL_get_cipher_name(t->ssl));
+	ph__tls_bindings(t->ssl, facts);
 	return PH_IO_OK;
 }
 
