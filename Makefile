@@ -59,11 +59,12 @@ $(RELEASE)/build.ninja:
 	meson setup $(RELEASE) -Dtests=false
 
 $(SANITIZED)/build.ninja: $(RELEASE)/build.ninja
-	meson setup $(SANITIZED) -Dbuildtype=debugoptimized -Db_sanitize=address,undefined
+	meson setup $(SANITIZED) -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+		-Dmodules=builtin
 
 $(FUZZED)/build.ninja: $(RELEASE)/build.ninja
 	CC=clang meson setup $(FUZZED) -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
-		-Db_lundef=false -Dtests=false -Dfuzz=true
+		-Db_lundef=false -Dmodules=builtin -Dtests=false -Dfuzz=true
 
 .PHONY: build demo test install bench lint fuzz docs clean
 .NOTPARALLEL:

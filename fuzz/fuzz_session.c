@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The client session against a server that says anything. The first octets choose options and how
  * the dialogue is cut; the rest is the server's. Whatever it says: nothing crashes, every transaction
- * comes back once, each recipient with an outcome or undecided and to be tried again; in doubt only
- * what was handed over, accepted only what was; nothing is sent after the end; no bare CR or LF. */
+ * comes back once, each recipient with an outcome or undecided and to be tried again, or, when limits
+ * put it off, with one recipient more decided than before; in doubt only what was handed over,
+ * accepted only what was; nothing is sent after the end; no bare CR or LF. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ struct world {
 	struct ph_txn *txns[TXNS];
 	bool     out[TXNS];    /* the session has it */
 	bool     done[TXNS];   /* it came back, and is not to be tried again */
+	size_t   pending[TXNS]; /* recipients without an outcome, when it was submitted */
 	size_t   at[TXNS];     /* octets of it that were given */
 	bool     completed[TXNS]; /* all of them, once */
 	uint64_t now;
@@ -57,15 +59,14 @@ index_of(const struct world *w, const struct ph_txn *t)
 static void
 take_back(struct world *w, const struct ph_smtp_event *ev)
 {
-	size_t i = index_of(w, ev->txn);
-	bool pending = false;
+	size_t i = index_of(w, ev->txn), pending = 0;
 
 	assert(w->out[i]);
 	w->out[i] = false;
 	for (size_t k = 0; k < ph_txn_recipient_count(ev->txn); k++) {
 		const struct ph_recipient_outcome *o = ph_txn_recipient(ev->txn, k);
 
-		pending |= o->outcome == PH_PENDING;
+		pending += o->outcome == PH_PENDING;
 		assert(o->outcome != PH_PARTIAL);
 		if (o->outcome == PH_ACCEPTED || o->outcome == PH_IN_DOUBT)
 			assert(w->completed[i]);
@@ -76,8 +77,9 @@ take_back(struct world *w, const struct ph_smtp_event *ev)
 		if (o->outcome == PH_REFUSED)
 			assert(o->reply.code == 0 || o->reply.code / 100 == 5);
 	}
-	assert(pending == ev->again);
-	w->done[i] = !pending;
+	assert((pending != 0) == (ev->again || ev->more));
+	assert(!ev->more || pending < w->pending[i]);
+	w->done[i] = pending == 0;
 }
 
 static const char message[] = "Subject: x\r\n\r\n.dot\r\nlast line\r\n";
@@ -90,7 +92,9 @@ submit(struct world *w, size_t i)
 		.wire_size = sizeof message - 1, .longest_line = 10,
 	};
 
-	w->at[i] = 0;
+	w->at[i] = w->pending[i] = 0;
+	for (size_t k = 0; k < ph_txn_recipient_count(w->txns[i]); k++)
+		w->pending[i] += ph_txn_recipient(w->txns[i], k)->outcome == PH_PENDING;
 	if (ph_smtp_submit(w->s, w->txns[i], w->facts ? &facts : NULL) == PH_OK)
 		w->out[i] = true;
 }
@@ -133,7 +137,7 @@ take_event(struct world *w, const struct ph_smtp_event *ev)
 		break;
 	case PH_EV_WANT_TLS:
 		w->how &= (uint8_t)~8;
-		ph_smtp_tls_done(w->s, w->now);
+		ph_smtp_tls_done(w->s, true, w->now);
 		ph_smtp_command(w->s, "EHLO", "me.test", &err);
 		break;
 	case PH_EV_AUTH_CHALLENGE:
@@ -231,12 +235,17 @@ step(struct world *w)
 static void
 make_txns(struct world *w, uint8_t flags)
 {
-	static const char *const to[] = { "b@x.test", "c@x.test", "d@x.test" };
+	static const char *const to[] = { "b@x.test", "c@y.test", "d@x.test" };
 
 	for (size_t i = 0; i < TXNS; i++) {
 		struct ph_envelope e = {
 			PH_ENVELOPE_INIT, .from = i % 2 != 0 ? "" : "a@x.test", .recipients = to,
 			.recipient_count = 1 + (flags + i) % 3, .no_dup = (flags & 1) != 0 && i == 2,
+			.notify = (flags & 2) != 0 ? PH_NOTIFY_DELAY : 0, .envid = i == 3 ? "x y" : NULL,
+			.auth = (flags & 4) != 0 ? "" : NULL, .require_tls = i == 4 && (flags & 8) != 0,
+			.by_mode = (enum ph_by_mode)(i == 5 ? (flags >> 4) % 3 : 0),
+			.by_seconds = i == 5 && (flags >> 4) % 3 != 0 ? 60 : 0,
+			.hold_for = i == 0 && (flags & 64) != 0 ? 60 : 0, .priority = i == 1 ? 3 : 0,
 		};
 
 		if (ph_txn_new(&w->txns[i], &e, NULL, NULL) != PH_OK)

@@ -30,7 +30,8 @@ install_all() {
 	pc=$(find root -name posthaste.pc)
 	lib=$(dirname "$pc")/..
 	bin=$(dirname "$(find root -name posthaste -type f -perm -100)")
-	for file in "$lib/libposthaste.so" "$lib/libposthaste.so.0" "$lib/libposthaste.a" \
+	modules=$(dirname "$(realpath "$(find root -name posthaste-sasl.so)")")
+	for file in "$modules/posthaste-sasl.so" "$lib/libposthaste.so" "$lib/libposthaste.so.0" "$lib/libposthaste.a" \
 		"$bin/../include/posthaste.h" "$bin/../include/posthaste/client.h" \
 		"$bin/../share/man/man1/posthaste-send.1"; do
 		[ -e "$file" ] || { echo "not installed: $file"; return 1; }
@@ -53,7 +54,9 @@ build_static() {
 }
 
 start_sink() {
-	"$bin/posthaste" sink --smtp 0 --ready-file ready --maildir mail --quiet >/dev/null 2>sink.err &
+	(umask 077; echo pencil >password)
+	POSTHASTE_MODULES=$modules "$bin/posthaste" sink --smtp 0 --ready-file ready --maildir mail --quiet \
+		--user ann --password-file password --allow-clear-auth >/dev/null 2>sink.err &
 	sink=$!
 	tries=0
 	until [ -e ready ]; do
@@ -70,9 +73,46 @@ sends() {
 		[ "$(cat mail/new/*)" = "$(cat message)" ] && rm mail/new/*
 }
 
+# As a user does who logs in by a mechanism of the module's; $1: where it is looked for.
+logs_in() {
+	POSTHASTE_MODULES=$1 "$bin/posthaste" send --server "$server" --tls=off --user ann \
+		--password-file password --auth "$2" --from ann@example.org --message message \
+		bob@example.net >/dev/null 2>problem
+}
+
+# The copies that are tried are found by the variable; this is where they are looked for without it.
+looks_where_it_is_installed() {
+	grep -qaF "${modules#"$dir/root"}" "$lib/libposthaste.so" &&
+		grep -qaF "${modules#"$dir/root"}" "$bin/posthaste"
+}
+
+each_logs_in() {
+	for mechanism in CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256; do
+		logs_in "$modules" "$mechanism" || { cat problem; return 1; }
+	done
+	rm mail/new/*
+}
+
+without_it_says_so() {
+	logs_in "$dir/nowhere" CRAM-MD5
+	[ $? = 78 ] && grep -q "there is no $dir/nowhere/posthaste-sasl.so" problem
+}
+
+of_another_build_is_refused() {
+	id=$(sed -n 's/^#define PH__BUILD_ID "\(.*\)"/\1/p' "$build/src/base/build.h")
+	mkdir other
+	sed "s/$id/$(echo "$id" | tr 0-9a-f 1-9a-f0)/" "$modules/posthaste-sasl.so" >other/posthaste-sasl.so
+	logs_in "$dir/other" CRAM-MD5
+	[ $? = 78 ] && grep -q "belongs to another build" problem
+}
+
 check "everything is installed" install_all
 check "a program builds against the shared library" build_shared
 check "a program builds against the static library" build_static
 check "the installed command starts" start_sink
 check "the program with the shared library sends" sends shared
 check "the program with the static library sends" sends static
+check "the module is looked for where it is installed" looks_where_it_is_installed
+check "the installed module logs in" each_logs_in
+check "a missing module is named" without_it_says_so
+check "a module of another build is refused" of_another_build_is_refused

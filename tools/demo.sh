@@ -6,6 +6,7 @@
 set -eu
 
 posthaste=$(realpath "$1")
+export POSTHASTE_MODULES="${posthaste%/*}" # it is not installed
 dir=$(mktemp -d)
 sink=
 # By its process id, and only if it is ours; the folder is ours too.

@@ -4,7 +4,7 @@
 # usage: install-packages.sh build|test|lint|fuzz|docs
 set -eu
 
-build="gcc libc6-dev binutils meson ninja-build pkg-config libssl-dev libidn2-dev libuv1-dev"
+build="gcc libc6-dev binutils meson ninja-build pkg-config libssl-dev libidn2-dev libuv1-dev libgsasl-dev"
 case $1 in
 build) wanted=$build ;;
 test)  wanted="$build g++ libcmocka-dev libunistring-dev mount openssl python3" ;;

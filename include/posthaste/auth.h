@@ -13,11 +13,16 @@ extern "C" {
 /* Credentials. Strings are UTF-8, copied, and wiped after use. */
 struct ph_credentials {
 	size_t      size;       /* PH_CREDENTIALS_INIT */
-	const char *user;       /* authentication identity; NULL only with EXTERNAL */
+	const char *user;       /* authentication identity; NULL only with EXTERNAL, GSSAPI, OAUTHBEARER */
 	const char *password;   /* NULL: none */
 	const char *authzid;    /* whom to act for; NULL: oneself */
+	const char *token;      /* OAuth 2.0 access token, for OAUTHBEARER (RFC 7628) and XOAUTH2; these
+	                           two are tried only with one. NULL: none */
 	const char *mechanisms; /* "PLAIN,LOGIN": only these, in this order; NULL: what fits, the
-	                           strongest first */
+	                           strongest first: SCRAM (with channel binding before without), PLAIN,
+	                           LOGIN; with a token OAUTHBEARER, XOAUTH2; EXTERNAL where a client
+	                           certificate is all there is. CRAM-MD5, DIGEST-MD5, NTLM and GSSAPI
+	                           (which needs no password) only when named */
 };
 #define PH_CREDENTIALS_INIT .size = sizeof(struct ph_credentials)
 

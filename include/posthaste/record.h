@@ -31,7 +31,9 @@ PH_API const struct ph_error *ph_record_error(const struct ph_record *r);
 PH_API const char *ph_reply_remote_id(const struct ph_reply *reply, char *buf, size_t size);
 
 /* The record as one line of JSON, without line end, NUL-terminated; to be given to
- * ph_record_free_json(). NULL when memory is out. */
+ * ph_record_free_json(). NULL when memory is out. A server's text that is not UTF-8 is there twice: as
+ * `text` as a person is shown it (Chinese in GB18030 decoded, other octets as \xNN), and beside it as
+ * `text_b64`, its octets as they came; likewise `greeting` and `greeting_b64`. */
 PH_API char *ph_record_json(const struct ph_record *r);
 PH_API void ph_record_free_json(const struct ph_record *r, char *json);
 

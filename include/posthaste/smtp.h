@@ -73,7 +73,8 @@ enum ph_smtp_event_type {
 	PH_EV_AUTH_CHALLENGE, /* answer with ph_smtp_auth_respond() or _cancel() */
 	PH_EV_WANT_BODY,      /* give up to `max` octets of txn's message by ph_smtp_body() */
 	PH_EV_RCPT_DONE,      /* a recipient's own reply decided it: recipient number `recipient` */
-	PH_EV_TXN_DONE,       /* every recipient has an outcome; the transaction is the caller's again */
+	PH_EV_TXN_DONE,       /* every recipient has an outcome, or `again` or `more` says why not; the
+	                         transaction is the caller's again */
 	PH_EV_CLOSED          /* the session is over; `error` says why, code PH_OK after QUIT */
 };
 
@@ -88,7 +89,10 @@ struct ph_smtp_event {
 	struct ph_txn  *txn;       /* WANT_BODY, RCPT_DONE, TXN_DONE */
 	size_t          recipient;
 	size_t          max;
-	bool            again;     /* TXN_DONE: nothing is decided; send it alone, on a fresh connection */
+	bool            again;     /* TXN_DONE: undecided; send it alone, on a fresh connection */
+	bool            more;      /* TXN_DONE: recipients without an outcome are left, because of a limit
+	                              on recipients: submit it again, here if the session is still ready
+	                              (ph_smtp_is_ready), else on a fresh connection */
 	const struct ph_error *error; /* CLOSED */
 };
 #define PH_SMTP_EVENT_INIT { .size = sizeof(struct ph_smtp_event) }
@@ -99,9 +103,10 @@ PH_API bool ph_smtp_next_event(struct ph_smtp *s, struct ph_smtp_event *ev);
 /* ---- commands -------------------------------------------------------------------------------- */
 
 /* Any command by hand: "EHLO" with "me.example", "NOOP" with NULL, "XCLIENT" with "NAME=x". The
- * session understands the replies of those it knows (EHLO, HELO, LHLO, STARTTLS, RSET …). PH_EINPUT
- * for a control character or an over-long line, PH_EUSAGE while a message's body is under way or
- * the session is closed. */
+ * session understands the replies of those it knows (EHLO, HELO, LHLO, STARTTLS, RSET …); after a 220
+ * to XCLIENT it awaits EHLO again. PH_EINPUT for a control character, a space in front or an over-long
+ * line, PH_EUSAGE while a message's body is under way, for STARTTLS under TLS, and when the session is
+ * closed. */
 PH_API enum ph_code ph_smtp_command(struct ph_smtp *s, const char *verb, const char *arguments,
                                     struct ph_error *err);
 /* Octets as they are, nothing checked, nothing expected; and a reply to wait for without a command. */
@@ -117,15 +122,18 @@ PH_API enum ph_code ph_smtp_auth_respond(struct ph_smtp *s, const void *response
 PH_API enum ph_code ph_smtp_auth_cancel(struct ph_smtp *s); /* "*" */
 
 /* The handshake that want_tls asked for is done: everything learnt before is forgotten (RFC 3207
- * §4.2). A handshake that failed: ph_smtp_feed_eof() with its error. */
-PH_API void ph_smtp_tls_done(struct ph_smtp *s, uint64_t now_ms);
+ * §4.2). `verified`: the peer has proved who it is, which REQUIRETLS needs. A handshake that failed:
+ * ph_smtp_feed_eof() with its error. */
+PH_API void ph_smtp_tls_done(struct ph_smtp *s, bool verified, uint64_t now_ms);
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
 /* Queues a transaction; the session has it until TXN_DONE. facts: what is known of the message, or
  * NULL. Commands of several transactions are pipelined as far as RFC 2920, RFC 3030 and the window
- * allow. PH_EUSAGE before the server has answered EHLO, HELO or LHLO, or when closed. A message that
- * the server's stated limits rule out is refused by the events, before anything is sent. */
+ * allow. PH_EUSAGE when the session is not ready. A message that the server's stated limits rule out,
+ * or that demands what it does not offer, is refused by the events, before anything is sent. One with
+ * more recipients than the server takes at a time goes to the first of them, and comes back with
+ * `more`; submitted again, it goes to those without an outcome, from its first octet. */
 PH_API enum ph_code ph_smtp_submit(struct ph_smtp *s, struct ph_txn *t,
                                    const struct ph_source_facts *facts);
 /* Only DATA and the message, for an envelope that was given by hand. Its replies come as events
@@ -157,7 +165,12 @@ PH_API bool ph_smtp_extension(const struct ph_smtp *s, size_t i, const char **ke
                               const char **parameter);
 /* Whether AUTH offers a mechanism, in the RFC 4954 or the old "AUTH=" form. */
 PH_API bool ph_smtp_offers_mechanism(const struct ph_smtp *s, const char *mechanism);
-PH_API bool ph_smtp_is_ready(const struct ph_smtp *s);  /* answered EHLO, HELO or LHLO; not closed */
+PH_API bool ph_smtp_is_esmtp(const struct ph_smtp *s);  /* the last hello that was accepted was EHLO or
+                                                           LHLO, not HELO */
+/* Takes transactions: has answered EHLO, HELO or LHLO, is not closed or giving up, and its limits on
+ * what one connection may carry (RFC 9422) are not reached. Where only they are: say QUIT, and open
+ * another. */
+PH_API bool ph_smtp_is_ready(const struct ph_smtp *s);
 PH_API bool ph_smtp_is_idle(const struct ph_smtp *s);   /* nothing queued, in flight or to send */
 PH_API bool ph_smtp_is_closed(const struct ph_smtp *s);
 /* Times the session had to wait for the peer: sent something after everything it had been sent was

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/bounds.h"
+#include "base/escape.h"
 #include "mail/address.h"
+#include "mail/encode.h"
 #include "mail/source.h"
 #include "route/verdict.h"
-#include "smtp/txn.h"
+#include "smtp/session.h"
 
 void
 ph__client_keep_reply(struct ph_client *c, const struct ph_reply *r)
@@ -37,6 +39,7 @@ lost(struct ph_client *c, const struct ph_smtp_event *ev, struct ph_error *err)
 	ph__error_copy(&why, ev->error);
 	if (why.code == PH_OK) /* behind QUIT */
 		ph__fail(&why, PH_EDEFERRED, PH_STAGE_QUIT, PH_CAUSE_LOST, "the connection is closed");
+	ph__client_hint(c, &why);
 	ph__client_drop(c, &why);
 	ph__error_copy(err, &why);
 	return why.code;
@@ -111,6 +114,8 @@ static enum ph_code
 judge(struct ph_client *c, const char *verb, const struct ph_reply **ret, struct ph_error *err)
 {
 	const struct ph_reply *r = &c->reply;
+	struct ph_error why = PH_ERROR_INIT;
+	char quoted[PH__QUOTE_SIZE];
 	enum ph_code code;
 
 	if (ret != NULL)
@@ -118,14 +123,54 @@ judge(struct ph_client *c, const char *verb, const struct ph_reply **ret, struct
 	if (r->code >= 200 && r->code < 400)
 		return PH_OK;
 	code = r->code >= 500 ? PH_EREFUSED : PH_EDEFERRED;
-	ph__fail(err, code, stage_of(verb), PH_CAUSE_REPLY, "the server refused %s: %u %.380s",
+	ph__fail(&why, code, stage_of(verb), PH_CAUSE_REPLY, "the server refused %s: %u %s",
 	         *verb == '\0' ? "the command" : strcmp(verb, "BODY") == 0 ? "the message" : verb,
-	         r->code, r->text);
-	if (err != NULL && err->size >= sizeof *err) {
-		err->reply = r->code;
-		memcpy(err->enhanced, r->enhanced, sizeof err->enhanced);
-	}
+	         r->code, ph__quote(quoted, (struct ph_str){ r->text, r->len }));
+	why.reply = r->code;
+	memcpy(why.enhanced, r->enhanced, sizeof why.enhanced);
+	ph__client_hint(c, &why);
+	ph__error_copy(err, &why);
 	return code;
+}
+
+/* The handshake that a 220 to STARTTLS begins. */
+static enum ph_code
+shake_hands(struct ph_client *c, struct ph_error *err)
+{
+	struct ph_smtp_event ev = PH_SMTP_EVENT_INIT;
+	struct ph_error why = PH_ERROR_INIT;
+	enum ph_code rc = run_until(c, PH_EV_WANT_TLS, &ev, err);
+
+	if (rc != PH_OK)
+		return rc;
+	ph__client_note_event(c, &ev);
+	c->ehlo.code = 0;
+	c->opened = c->logged_in = false;
+	c->session->mechanism[0] = '\0';
+	if ((rc = ph__client_check_peer(c, &why)) != PH_OK) {
+		ph__client_drop(c, &why);
+		ph__error_copy(err, &why);
+	}
+	return rc;
+}
+
+/* What a reply means for the connection, whichever function its command was given by. */
+static enum ph_code
+heed(struct ph_client *c, const struct ph_smtp_event *ev, enum ph_code rc, struct ph_error *err)
+{
+	ph__client_note_event(c, ev);
+	if (rc != PH_OK && ph__is_hello(ev->verb))
+		c->opened = false;
+	if (ev->reply.code == 235)
+		c->logged_in = true;
+	c->awaits_message = ev->reply.code == 354 && strcmp(ev->verb, "DATA") == 0;
+	if (ev->reply.code == 220 && strcmp(ev->verb, "XCLIENT") == 0) {
+		c->ehlo.code = 0;
+		c->opened = c->logged_in = false;
+	}
+	if (ev->reply.code == 220 && strcmp(ev->verb, "STARTTLS") == 0)
+		return shake_hands(c, err);
+	return rc;
 }
 
 static enum ph_code
@@ -136,8 +181,33 @@ await_reply(struct ph_client *c, const struct ph_reply **ret, struct ph_error *e
 
 	if (rc != PH_OK)
 		return rc;
+	if (c->unread != 0 && strcmp(ev.verb, "BODY") != 0)
+		c->unread--;
 	ph__client_keep_reply(c, &ev.reply);
-	return judge(c, ev.verb, ret, err);
+	return heed(c, &ev, judge(c, ev.verb, ret, err), err);
+}
+
+/* A command behind a 354 would be a line of the message. */
+static enum ph_code
+check_no_message(const struct ph_client *c, struct ph_error *err)
+{
+	if (!c->awaits_message)
+		return PH_OK;
+	return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_STATE,
+	                "the server awaits the message: ph_client_send() it and the final dot, then "
+	                "ph_client_getreply()");
+}
+
+enum ph_code
+ph__client_check_read(const struct ph_client *c, struct ph_error *err)
+{
+	bool finals = c->bare != NULL && c->bare->phase != PH__TXN_IDLE &&
+	              c->bare->phase != PH__TXN_DONE; /* LMTP's */
+
+	if (c->unread == 0 && !finals)
+		return check_no_message(c, err);
+	return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_STATE,
+	                "replies to what was sent before have not been read: ph_client_getreply()");
 }
 
 /* Writes what is queued. Events are left to getreply(): next_event() is not asked for any. */
@@ -154,9 +224,10 @@ ph_client_putcmd(struct ph_client *c, const char *verb, const char *arguments, s
 {
 	enum ph_code rc;
 
-	if ((rc = check_alive(c, err)) != PH_OK ||
+	if ((rc = check_alive(c, err)) != PH_OK || (rc = check_no_message(c, err)) != PH_OK ||
 	    (rc = ph_smtp_command(c->drive->smtp, verb, arguments, err)) != PH_OK)
 		return rc;
+	c->unread++;
 	return push_out(c, err);
 }
 
@@ -191,10 +262,29 @@ ph_client_docmd(struct ph_client *c, const char *verb, const char *arguments,
 {
 	enum ph_code rc;
 
-	if ((rc = check_alive(c, err)) != PH_OK ||
+	if ((rc = check_alive(c, err)) != PH_OK || (rc = ph__client_check_read(c, err)) != PH_OK ||
 	    (rc = ph_smtp_command(c->drive->smtp, verb, arguments, err)) != PH_OK)
 		return rc;
 	return await_reply(c, ret, err);
+}
+
+/* Says the command whose arguments are in the line, and frees that. */
+static enum ph_code
+put_line(struct ph_client *c, const char *verb, struct ph__buf *arguments,
+         const struct ph_reply **ret, struct ph_error *err)
+{
+	enum ph_code rc;
+
+	if (ph__buf_ok(arguments))
+		rc = ph_client_docmd(c, verb, ph__buf_cstr(arguments), ret, err);
+	else if (arguments->state == PH__BUF_NOMEM)
+		rc = ph__fail_nomem(err, PH_STAGE_PREPARE);
+	else
+		rc = ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
+		              "the %s command is over %zu octets", verb,
+		              arguments->max + strlen(verb) + 3);
+	ph__buf_done(arguments);
+	return rc;
 }
 
 /* ---- hello ----------------------------------------------------------------------------------- */
@@ -203,27 +293,12 @@ static enum ph_code
 say_hello(struct ph_client *c, const char *verb, const char *name, const struct ph_reply **ret,
           struct ph_error *err)
 {
-	const struct ph_reply *r = NULL;
-	enum ph_code rc;
-
 	if (c->drive == NULL)
 		return not_connected(err);
 	if (name != NULL && (*name == '\0' || strchr(name, ' ') != NULL))
 		return ph__fail(err, PH_EINPUT, PH_STAGE_HELLO, PH_CAUSE_ARGUMENT,
 		                "the EHLO name is empty or has a space in it");
-	rc = ph_client_docmd(c, verb, name != NULL ? name : c->helo_name, &r, err);
-	if (r == NULL)
-		return rc;
-	if (ret != NULL)
-		*ret = r;
-	ph__buf_reset(&c->ehlo_text);
-	ph__buf_add(&c->ehlo_text, r->text, r->len);
-	c->ehlo = *r;
-	c->ehlo.text = ph__buf_cstr(&c->ehlo_text);
-	c->ehlo.len = c->ehlo_text.len;
-	c->opened &= rc == PH_OK;
-	ph__session_set_extensions(c->session, c->drive->smtp);
-	return rc;
+	return ph_client_docmd(c, verb, name != NULL ? name : c->helo_name, ret, err);
 }
 
 enum ph_code
@@ -237,6 +312,9 @@ enum ph_code
 ph_client_helo(struct ph_client *c, const char *name, const struct ph_reply **ret,
                struct ph_error *err)
 {
+	if (c->server.lmtp)
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_HELLO, PH_CAUSE_STATE,
+		                "LMTP has no HELO (RFC 2033 §4.1): ph_client_ehlo() says LHLO");
 	return say_hello(c, "HELO", name, ret, err);
 }
 
@@ -246,7 +324,7 @@ ph_client_ehlo_or_helo_if_needed(struct ph_client *c, struct ph_error *err)
 	const struct ph_reply *r = NULL;
 	enum ph_code rc;
 
-	if ((rc = check_alive(c, err)) != PH_OK || ph_smtp_is_ready(c->drive->smtp))
+	if ((rc = check_alive(c, err)) != PH_OK || ph__session_is_open(c->drive->smtp))
 		return rc;
 	rc = ph_client_ehlo(c, NULL, &r, err);
 	if (rc != PH_OK && c->drive != NULL && r != NULL && r->code >= 500 && r->code <= 504 &&
@@ -277,8 +355,6 @@ may_start_tls(struct ph_client *c, struct ph_error *err)
 enum ph_code
 ph_client_starttls(struct ph_client *c, const struct ph_reply **ret, struct ph_error *err)
 {
-	struct ph_smtp_event ev = PH_SMTP_EVENT_INIT;
-	struct ph_error why = PH_ERROR_INIT;
 	enum ph_code rc;
 
 	if ((rc = may_start_tls(c, err)) != PH_OK ||
@@ -286,16 +362,7 @@ ph_client_starttls(struct ph_client *c, const struct ph_reply **ret, struct ph_e
 		return rc;
 	if (c->reply.code != 220)
 		return ph__verdict_session(PH_STAGE_STARTTLS, &c->reply, err);
-	if ((rc = run_until(c, PH_EV_WANT_TLS, &ev, err)) != PH_OK)
-		return rc;
-	ph__client_note_event(c, &ev);
-	c->ehlo.code = 0;
-	c->opened = false;
-	if ((rc = ph__client_check_peer(c, &why)) != PH_OK) {
-		ph__client_drop(c, &why);
-		ph__error_copy(err, &why);
-	}
-	return rc;
+	return PH_OK;
 }
 
 /* ---- login ----------------------------------------------------------------------------------- */
@@ -321,6 +388,8 @@ run_login(struct ph_client *c, struct ph__login *l, enum ph__step step, const st
 		if (ev.type == PH_EV_TXN_DONE)
 			ph__client_on_txn_done(c, &ev);
 		step = ph__login_event(l, &ev, &why);
+		if (step == PH__STEP_FAILED)
+			ph__client_hint(c, &why);
 		if (ev.type == PH_EV_CLOSED)
 			ph__client_drop(c, ev.error);
 	}
@@ -330,6 +399,8 @@ run_login(struct ph_client *c, struct ph__login *l, enum ph__step step, const st
 		snprintf(c->session->mechanism, sizeof c->session->mechanism, "%s", l->name);
 		return PH_OK;
 	}
+	if (why.code == PH_ESECURITY) /* whoever that was, it is not spoken to any further */
+		ph__client_drop(c, &why);
 	ph__error_copy(err, &why);
 	return why.code != PH_OK ? why.code : PH_EAUTH;
 }
@@ -341,7 +412,8 @@ may_log_in(struct ph_client *c, struct ph_error *err)
 	struct ph__wish wish;
 	enum ph_code rc;
 
-	if ((rc = ph_client_ehlo_or_helo_if_needed(c, err)) != PH_OK)
+	if ((rc = ph_client_ehlo_or_helo_if_needed(c, err)) != PH_OK ||
+	    (rc = ph__client_check_read(c, err)) != PH_OK)
 		return rc;
 	wish = ph__client_wish(c);
 	wish.has_user = true;
@@ -361,6 +433,7 @@ ph_client_login(struct ph_client *c, const struct ph_credentials *credentials,
 	struct ph__credentials copy = { .user = NULL };
 	const struct ph__credentials *used = &c->credentials;
 	struct ph_error why = PH_ERROR_INIT;
+	struct ph__login_opts o;
 	struct ph__login l;
 	enum ph__step step;
 	enum ph_code rc;
@@ -375,7 +448,12 @@ ph_client_login(struct ph_client *c, const struct ph_credentials *credentials,
 			return rc;
 		used = &copy;
 	}
-	step = ph__login_begin(&l, c->drive->smtp, used, c->client_certificate, &c->mem, &why);
+	o = (struct ph__login_opts){
+		.smtp = c->drive->smtp, .credentials = used, .mem = &c->mem,
+		.client_certificate = c->client_certificate, .link = ph__login_link(c->drive, &c->server),
+		.binding_was_offered = c->binding_offered[c->attached],
+	};
+	step = ph__login_begin(&l, &o, &why);
 	if (step == PH__STEP_FAILED) {
 		ph__login_end(&l);
 		ph__error_copy(err, &why);
@@ -408,6 +486,21 @@ ph_client_auth(struct ph_client *c, const struct ph_mechanism *mechanism,
 
 /* ---- a message, step by step ----------------------------------------------------------------- */
 
+/* RFC 5321 §3.2, §4.1.1.11: parameters are EHLO's. RFC 6531 §3.2: so are addresses beyond ASCII. */
+static enum ph_code
+may_say(const struct ph_client *c, const char *verb, bool utf8, const char *parameters,
+        struct ph_error *err)
+{
+	if (parameters != NULL && *parameters != '\0' && !ph_smtp_is_esmtp(c->drive->smtp))
+		return ph__fail(err, PH_EREFUSED, PH_STAGE_PREPARE, PH_CAUSE_NOT_OFFERED,
+		                "the server knows HELO only, so %s can have no parameters", verb);
+	if (utf8 && !ph_client_has_extn(c, "SMTPUTF8", NULL))
+		return ph__fail(err, PH_EREFUSED, PH_STAGE_PREPARE, PH_CAUSE_NOT_OFFERED,
+		                "the address has characters beyond ASCII, and the server does not offer "
+		                "SMTPUTF8 (RFC 6531)");
+	return PH_OK;
+}
+
 static enum ph_code
 path_command(struct ph_client *c, const char *verb, const char *keyword, const char *address,
              const char *parameters, const struct ph_reply **ret, struct ph_error *err)
@@ -419,25 +512,22 @@ path_command(struct ph_client *c, const char *verb, const char *keyword, const c
 
 	if (c->drive == NULL)
 		return not_connected(err);
-	if ((a.len != 0 || *verb == 'R') && (rc = ph__address_check(a, &utf8, err)) != PH_OK)
+	if ((a.len != 0 || *verb == 'R') && (rc = ph__address_check(a, &utf8, err)) != PH_OK) {
+		if (a.len != 0 && memchr(a.ptr, '<', a.len) != NULL)
+			ph__hint(err, "give the address alone, without name and angle brackets: local@domain");
 		return rc;
+	}
 	if ((rc = ph_client_ehlo_or_helo_if_needed(c, err)) != PH_OK)
 		return rc;
-	ph__buf_init(&line, &c->mem, PH__PATH_LINE_MAX);
+	if ((rc = may_say(c, verb, utf8, parameters, err)) != PH_OK)
+		return rc;
+	ph__buf_init(&line, &c->mem, PH__PATH_LINE_MAX - strlen(verb) - 3);
 	ph__buf_addf(&line, "%s:<", keyword);
 	ph__buf_add(&line, a.ptr, a.len);
 	ph__buf_add_char(&line, '>');
 	if (parameters != NULL && *parameters != '\0')
 		ph__buf_addf(&line, " %s", parameters);
-	if (ph__buf_ok(&line))
-		rc = ph_client_docmd(c, verb, ph__buf_cstr(&line), ret, err);
-	else if (line.state == PH__BUF_NOMEM)
-		rc = ph__fail_nomem(err, PH_STAGE_PREPARE);
-	else
-		rc = ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
-		              "the %s command is over %d octets", verb, PH__PATH_LINE_MAX);
-	ph__buf_done(&line);
-	return rc;
+	return put_line(c, verb, &line, ret, err);
 }
 
 enum ph_code
@@ -454,19 +544,19 @@ ph_client_rcpt(struct ph_client *c, const char *forward_path, const char *parame
 	return path_command(c, "RCPT", "TO", forward_path, parameters, ret, err);
 }
 
-/* The message before has come back from the session, unless replies to it are still to be read. */
+/* The message before, whose replies have all been read, has come back from the session. */
 static enum ph_code
 clear_bare(struct ph_client *c, struct ph_error *err)
 {
 	struct ph_smtp_event ev = PH_SMTP_EVENT_INIT;
+	enum ph_code rc = ph__client_check_read(c, err);
 
-	while (c->bare != NULL && c->bare->phase != PH__TXN_IDLE) {
-		if (c->bare->phase != PH__TXN_DONE || !ph_smtp_next_event(c->drive->smtp, &ev))
-			return ph__fail(err, PH_EUSAGE, PH_STAGE_DATA, PH_CAUSE_STATE,
-			                "replies to the message before have not been read");
+	if (rc != PH_OK)
+		return rc;
+	while (c->bare != NULL && c->bare->phase != PH__TXN_IDLE &&
+	       ph_smtp_next_event(c->drive->smtp, &ev))
 		if (ev.type == PH_EV_TXN_DONE)
 			ph__client_on_txn_done(c, &ev);
-	}
 	ph_txn_free(c->bare);
 	c->bare = NULL;
 	return PH_OK;
@@ -546,6 +636,97 @@ ph_client_etrn(struct ph_client *c, const char *domain, const struct ph_reply **
 	return ph_client_docmd(c, "ETRN", domain, ret, err);
 }
 
+/* ---- Postfix's own --------------------------------------------------------------------------- */
+
+static bool
+has_word(struct ph_str words, struct ph_str word)
+{
+	struct ph_str w;
+
+	while ((w = ph__str_word(&words)).len != 0)
+		if (ph__str_eq_nocase(w, word))
+			return true;
+	return false;
+}
+
+static enum ph_code
+add_attribute(struct ph__buf *line, const char *verb, const char *offered, const char *attribute,
+              struct ph_error *err)
+{
+	struct ph_str value = ph__str(attribute), name = ph__str_cut(&value, '=');
+
+	if (name.len == 0 || value.len == 0 || ph__str_has_control(value))
+		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "an attribute of %s is NAME=value, without a control character", verb);
+	if (value.len > PH__XTEXT_VALUE_MAX)
+		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
+		                "the value of %.*s is over %d octets", (int)name.len, name.ptr,
+		                PH__XTEXT_VALUE_MAX);
+	if (!has_word(ph__str(offered), name))
+		return ph__fail(err, PH_EREFUSED, PH_STAGE_PREPARE, PH_CAUSE_NOT_OFFERED,
+		                "the server takes no %.*s in %s: it takes %.200s", (int)name.len, name.ptr,
+		                verb, offered);
+	if (line->len != 0)
+		ph__buf_add_char(line, ' ');
+	ph__buf_add(line, name.ptr, name.len + 1);
+	ph__xtext_encode(line, value);
+	return PH_OK;
+}
+
+static enum ph_code
+attributes_command(struct ph_client *c, const char *verb, const char *const *attributes,
+                   const struct ph_reply **ret, struct ph_error *err)
+{
+	const char *offered = NULL;
+	struct ph__buf line;
+	enum ph_code rc;
+
+	if (attributes == NULL || attributes[0] == NULL)
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "%s needs an attribute", verb);
+	if ((rc = ph_client_ehlo_or_helo_if_needed(c, err)) != PH_OK)
+		return rc;
+	if (!ph_client_has_extn(c, verb, &offered))
+		return ph__fail(err, PH_EREFUSED, PH_STAGE_PREPARE, PH_CAUSE_NOT_OFFERED,
+		                "the server does not offer %s to us", verb);
+	ph__buf_init(&line, &c->mem, PH__COMMAND_LINE_MAX - strlen(verb) - 3);
+	for (size_t i = 0; attributes[i] != NULL && rc == PH_OK; i++)
+		rc = add_attribute(&line, verb, offered, attributes[i], err);
+	if (rc == PH_OK)
+		return put_line(c, verb, &line, ret, err);
+	ph__buf_done(&line);
+	return rc;
+}
+
+enum ph_code
+ph_client_xclient(struct ph_client *c, const char *const *attributes, const struct ph_reply **ret,
+                  struct ph_error *err)
+{
+	return attributes_command(c, "XCLIENT", attributes, ret, err);
+}
+
+enum ph_code
+ph_client_xforward(struct ph_client *c, const char *const *attributes, const struct ph_reply **ret,
+                   struct ph_error *err)
+{
+	return attributes_command(c, "XFORWARD", attributes, ret, err);
+}
+
+/* The reply to QUIT; what was to be read before it is of no use to anybody now. */
+static enum ph_code
+await_last_reply(struct ph_client *c, const struct ph_reply **ret, struct ph_error *err)
+{
+	struct ph_smtp_event ev = PH_SMTP_EVENT_INIT;
+	enum ph_code rc;
+
+	do {
+		if ((rc = run_until(c, PH_EV_REPLY, &ev, err)) != PH_OK)
+			return rc;
+	} while (strcmp(ev.verb, "QUIT") != 0);
+	ph__client_keep_reply(c, &ev.reply);
+	return judge(c, ev.verb, ret, err);
+}
+
 enum ph_code
 ph_client_quit(struct ph_client *c, const struct ph_reply **ret, struct ph_error *err)
 {
@@ -556,7 +737,10 @@ ph_client_quit(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 	if (c->active != 0)
 		return ph__fail(err, PH_EUSAGE, PH_STAGE_QUIT, PH_CAUSE_STATE,
 		                "messages are under way: collect them with ph_client_next() first");
-	rc = ph_client_docmd(c, "QUIT", NULL, ret, err);
+	if ((rc = check_alive(c, err)) != PH_OK || (rc = check_no_message(c, err)) != PH_OK)
+		return rc;
+	if ((rc = ph_smtp_command(c->drive->smtp, "QUIT", NULL, err)) == PH_OK)
+		rc = await_last_reply(c, ret, err);
 	ph__client_drop(c, NULL);
 	return rc;
 }

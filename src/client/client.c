@@ -14,10 +14,10 @@ copy_string(struct ph_client *c, char **ret, const char *from, const char *what,
 	if (from == NULL)
 		return PH_OK;
 	if (*from == '\0' || ph__str_has_control(ph__str(from)) || strchr(from, ' ') != NULL)
-		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 		                "the %s is empty, or has a space or a control character in it", what);
 	if (strlen(from) > PH__DOMAIN_MAX)
-		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
+		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
 		                "the %s is over %d octets", what, PH__DOMAIN_MAX);
 	if ((*ret = ph__strdup(&c->mem, from)) == NULL)
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
@@ -50,6 +50,47 @@ take_tls(struct ph_client *c, struct ph_error *err)
 	return rc;
 }
 
+/* Not one mechanism can be tried with what was given: said here, before a server is bothered. */
+static enum ph_code
+cannot_log_in(const struct ph_client *c, struct ph_error *err)
+{
+	const struct ph__credentials *k = &c->credentials;
+	const char *name, *lacks = NULL;
+	char buf[32];
+
+	if (k->mechanisms != NULL && (name = ph__sasl_candidate(k, false, 0, buf)) != NULL &&
+	    (lacks = ph__sasl_lacks(k, name)) != NULL)
+		ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "there is a login to do, and %s %s", name, lacks);
+	else if (k->user == NULL && k->password != NULL)
+		ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "there is a password, and no user whose it is");
+	else
+		ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "there is %s, and neither password, access token nor client certificate",
+		         k->user != NULL ? "a user to log in" : "a login to do");
+	if (k->authzid != NULL && lacks != NULL && k->user != NULL)
+		ph__hint(err, "leave --authzid out, or name a mechanism that can with --auth: SCRAM-SHA-256, "
+		              "PLAIN");
+	else
+		ph__hint(err, "--user says who logs in; --password-file, --password-fd, --password-command or "
+	              "--oauth-token-file with what");
+	return PH_ECONFIG;
+}
+
+static bool
+can_log_in(const struct ph_client *c)
+{
+	const struct ph__credentials *k = &c->credentials;
+	const char *name;
+	char buf[32];
+
+	for (size_t i = 0; (name = ph__sasl_candidate(k, c->client_certificate, i, buf)) != NULL; i++)
+		if (ph__sasl_lacks(k, name) == NULL)
+			return true;
+	return false;
+}
+
 static enum ph_code
 take_credentials(struct ph_client *c, struct ph_error *err)
 {
@@ -64,16 +105,58 @@ take_credentials(struct ph_client *c, struct ph_error *err)
 	given.size = sizeof given;
 	if (given.user == NULL)
 		given.user = c->server.user;
-	if (given.password == NULL && !c->client_certificate) {
+	if ((rc = ph__credentials_copy(&c->credentials, &given, &c->mem, err)) != PH_OK)
+		return rc;
+	c->has_credentials = true;
+	return can_log_in(c) ? PH_OK : cannot_log_in(c, err);
+}
+
+/* What cannot work through this proxy is found before there is a network. */
+static enum ph_code
+try_proxy(struct ph_client *c, struct ph_error *err)
+{
+	const struct ph__proxy proxy = ph__client_proxy(c);
+	const char *host = c->connect != NULL ? c->connect : c->server.host;
+	struct ph__tunnel *t = NULL;
+	enum ph_code rc;
+
+	if (!c->has_server)
+		return PH_OK;
+	if (host == NULL || *host == '/')
+		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "a Unix socket is not reached through a proxy");
+	rc = ph__tunnel_new(&t, &proxy, host, c->server.port, 0, &c->mem, err);
+	if (rc == PH_OK)
+		ph__tunnel_free(&t);
+	else if (rc == PH_EINPUT && err != NULL)
+		err->code = PH_ECONFIG;
+	return rc == PH_EINPUT ? PH_ECONFIG : rc;
+}
+
+static enum ph_code
+take_proxy(struct ph_client *c, struct ph_error *err)
+{
+	const struct ph_client_opts *o = &c->opts;
+	enum ph_code rc;
+
+	if (o->proxy_header != NULL &&
+	    (rc = ph__proxy_header_parse(&c->proxy_header, o->proxy_header, err)) != PH_OK)
+		return rc;
+	if (o->proxy != NULL && (rc = ph__proxy_parse(&c->proxy, o->proxy, &c->mem, err)) != PH_OK)
+		return rc;
+	if ((c->proxy.user != NULL) != (o->proxy_password != NULL)) {
 		ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		         "there is %s, and neither password nor client certificate",
-		         given.user != NULL ? "a user to log in" : "a login to do");
-		ph__hint(err, "give one with --password-file, --password-fd or --password-command");
+		         c->proxy.user != NULL ? "there is a user for the proxy, and no password"
+		         : c->proxy.host != NULL ? "there is a password for the proxy, and no user"
+		         : "there is a password for a proxy, and no proxy");
+		ph__hint(err, "the user stands in --proxy URL, socks5://USER@HOST:PORT; the password in the "
+		              "file of --proxy-password-file");
 		return PH_ECONFIG;
 	}
-	if ((rc = ph__credentials_copy(&c->credentials, &given, &c->mem, err)) == PH_OK)
-		c->has_credentials = true;
-	return rc;
+	if (o->proxy_password != NULL &&
+	    (c->proxy_password = ph__strdup(&c->mem, o->proxy_password)) == NULL)
+		return ph__fail_nomem(err, PH_STAGE_PREPARE);
+	return c->proxy.host != NULL ? try_proxy(c, err) : PH_OK;
 }
 
 static enum ph_code
@@ -94,11 +177,13 @@ take_options(struct ph_client *c, struct ph_error *err)
 	    (rc = copy_string(c, &c->connect, o->connect, "address to connect to", err)) != PH_OK ||
 	    (rc = copy_string(c, &c->helo, o->helo, "EHLO name", err)) != PH_OK ||
 	    (rc = copy_string(c, &c->source_ip, o->source_ip, "source address", err)) != PH_OK ||
+	    (rc = take_proxy(c, err)) != PH_OK ||
 	    (rc = take_credentials(c, err)) != PH_OK)
 		return rc;
 	c->opts.tls = NULL;
 	c->opts.credentials = NULL;
 	c->opts.server = c->opts.connect = c->opts.helo = c->opts.source_ip = NULL;
+	c->opts.proxy = c->opts.proxy_password = c->opts.proxy_header = NULL;
 	return PH_OK;
 }
 
@@ -138,6 +223,7 @@ delivery_free(struct ph_client *c, struct ph__delivery *d)
 		return;
 	for (size_t i = 0; i < d->session_count; i++)
 		ph__session_unref(&d->sessions[i]);
+	ph__free(&c->mem, d->sessions);
 	ph_txn_free(d->txn);
 	ph__free(&c->mem, d);
 }
@@ -171,6 +257,8 @@ ph_client_free(struct ph_client *c)
 	ph__tls_free(&c->tls);
 	ph__credentials_done(&c->credentials, &c->mem);
 	ph__server_done(&c->server, &c->mem);
+	ph__proxy_done(&c->proxy, &c->mem);
+	ph__free_secret(&c->mem, c->proxy_password);
 	ph__free(&c->mem, c->connect);
 	ph__free(&c->mem, c->helo);
 	ph__free(&c->mem, c->source_ip);
@@ -223,6 +311,19 @@ const struct ph_reply *
 ph_client_ehlo_reply(const struct ph_client *c)
 {
 	return c->ehlo.code != 0 ? &c->ehlo : NULL;
+}
+
+bool
+ph_client_extension(const struct ph_client *c, size_t i, const char **keyword,
+                    const char **parameter)
+{
+	return c->drive != NULL && ph_smtp_extension(c->drive->smtp, i, keyword, parameter);
+}
+
+bool
+ph_client_is_esmtp(const struct ph_client *c)
+{
+	return c->drive != NULL && ph_smtp_is_esmtp(c->drive->smtp);
 }
 
 bool

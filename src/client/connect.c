@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "net/name.h"
 #include "route/verdict.h"
+#include "smtp/session.h"
 
 struct ph__wish
 ph__client_wish(const struct ph_client *c)
@@ -24,6 +25,13 @@ ph__client_wish(const struct ph_client *c)
 		.allow_clear_auth = c->opts.allow_clear_auth,
 		.loopback = c->peer.loopback,
 	};
+}
+
+struct ph__proxy
+ph__client_proxy(const struct ph_client *c)
+{
+	return (struct ph__proxy){ .http = c->proxy.http, .host = c->proxy.host, .port = c->proxy.port,
+	                           .user = c->proxy.user, .password = c->proxy_password };
 }
 
 static void
@@ -78,8 +86,9 @@ note_peer(struct ph_client *c)
 {
 	struct ph__session *s = c->session;
 
-	snprintf(s->address, sizeof s->address, "%s", c->peer.address);
-	if (c->peer.port != 0)
+	/* behind a proxy only the proxy knows the address */
+	snprintf(s->address, sizeof s->address, "%s", c->by_proxy ? "" : c->peer.address);
+	if (c->peer.port != 0 && !c->by_proxy)
 		s->port = c->peer.port;
 	s->connect_us = ph__now_us() - s->began_us - s->resolve_us;
 }
@@ -92,15 +101,17 @@ ph__client_drop(struct ph_client *c, const struct ph_error *why)
 		if (why != NULL && why->code != PH_OK)
 			ph__error_copy(&c->session->error, why);
 	}
-	if (c->drive != NULL)
+	if (c->drive != NULL) {
+		c->no_riding |= ph__session_lost_riders(c->drive->smtp);
 		ph__opening_end(&c->opening);
+	}
 	ph__drive_free(&c->drive);
 	ph__conn_free(&c->conn);
 	ph__client_reclaim(c);
 	ph__session_unref(&c->session);
 	c->lent_lost = c->attached && why != NULL;
-	c->opened = c->logged_in = c->used = c->attached = false;
-	c->active = 0;
+	c->opened = c->logged_in = c->used = c->attached = c->by_proxy = c->awaits_message = false;
+	c->active = c->unread = 0;
 	c->alone_active = false;
 	c->greeting.code = c->ehlo.code = 0;
 }
@@ -126,11 +137,14 @@ least(int a, int b)
 static enum ph_code
 dial(struct ph_client *c, int *fd, struct ph_error *err)
 {
+	const struct ph__proxy proxy = ph__client_proxy(c);
 	struct ph__dial_opts o = {
 		.host = c->connect != NULL ? c->connect : c->server.host,
 		.port = c->server.port,
 		.unix_path = c->connect == NULL ? c->server.unix_path : NULL,
 		.source_ip = c->source_ip,
+		.proxy = c->proxy.host != NULL ? &proxy : NULL,
+		.header = &c->proxy_header,
 		.family = c->opts.family == 4 ? AF_INET : c->opts.family == 6 ? AF_INET6 : AF_UNSPEC,
 		.connect_ms = c->opts.connect_timeout_ms,
 		.resolve_ms = c->opts.connect_timeout_ms,
@@ -215,6 +229,8 @@ begin_drive(struct ph_client *c, const struct ph_transport *io, bool in_clear,
 	if (ph__drive_new(&c->drive, &so, io, &c->mem) != PH_OK)
 		return ph__fail_nomem(err, PH_STAGE_CONNECT);
 	c->drive->cancelled = &c->cancelled;
+	if (c->no_riding)
+		ph__session_forbid_riding(c->drive->smtp);
 	if (tls != NULL) {
 		memcpy(&c->drive->facts, tls,
 		       tls->size < sizeof c->drive->facts ? tls->size : sizeof c->drive->facts);
@@ -240,6 +256,8 @@ begin_on_socket(struct ph_client *c, int fd, bool owned, bool in_clear, struct p
 	enum ph_code rc;
 
 	if ((rc = ph__peer_of(fd, &c->peer, err)) == PH_OK) {
+		if (c->by_proxy)
+			c->peer.loopback = false; /* the server is not where the proxy is */
 		note_peer(c);
 		wish = ph__client_wish(c);
 		policy = ph__policy_of(&wish);
@@ -256,11 +274,25 @@ begin_on_socket(struct ph_client *c, int fd, bool owned, bool in_clear, struct p
 	return rc;
 }
 
-enum ph_code
-ph__client_dial(struct ph_client *c, bool in_clear, struct ph_error *err)
+static void
+describe_target(const struct ph_client *c, char *buf, size_t size)
+{
+	const char *address = c->connect != NULL ? c->connect : c->session->host;
+
+	if (c->server.host == NULL || *address == '/')
+		snprintf(buf, size, "%s", address);
+	else if (c->proxy.host == NULL)
+		snprintf(buf, size, "%s port %u", address, c->server.port);
+	else
+		snprintf(buf, size, "%s port %u through the %s proxy %s port %u", address, c->server.port,
+		         c->proxy.http ? "HTTP" : "SOCKS5", c->proxy.host, c->proxy.port);
+}
+
+static enum ph_code
+connect_client(struct ph_client *c, bool in_clear, struct ph_error *err)
 {
 	struct ph_error why = PH_ERROR_INIT;
-	char target[320];
+	char target[700];
 	enum ph_code rc;
 	int fd = -1;
 
@@ -273,17 +305,19 @@ ph__client_dial(struct ph_client *c, bool in_clear, struct ph_error *err)
 	if ((rc = ph__client_cancelled(c, PH_STAGE_CONNECT, err)) != PH_OK ||
 	    (rc = begin_session(c, err)) != PH_OK)
 		return rc;
-	if (c->server.host != NULL)
-		snprintf(target, sizeof target, "%s port %u", c->session->host, c->server.port);
-	else
-		snprintf(target, sizeof target, "%s", c->session->host);
+	describe_target(c, target, sizeof target);
 	note(c, "Connecting to ", target);
 	if ((rc = dial(c, &fd, &why)) == PH_OK) {
-		note(c, "Connected", "");
+		note(c, "Connected", c->proxy.host != NULL ? " by the proxy" : "");
+		if (c->proxy_header.version != 0)
+			note(c, "Said for whom we speak by the PROXY protocol, version ",
+			     c->proxy_header.version == 1 ? "1" : "2");
+		c->by_proxy = c->proxy.host != NULL;
 		rc = begin_on_socket(c, fd, true, in_clear, &why);
 	}
 	if (rc == PH_OK)
 		return PH_OK;
+	ph__client_hint(c, &why);
 	c->session->ended_us = ph__now_us();
 	ph__error_copy(&c->session->error, &why);
 	ph__error_copy(err, &why);
@@ -320,6 +354,16 @@ keep(struct ph__buf *b, struct ph_reply *to, const struct ph_reply *r)
 	to->len = b->len;
 }
 
+/* Remembers what the last EHLO offered of channel binding. Offers made in clear are anybody's. */
+static void
+note_offer(struct ph_client *c)
+{
+	struct ph__sasl_link link = ph__login_link(c->drive, &c->server);
+
+	if (ph__login_can_bind(c->drive->smtp, &link))
+		c->binding_offered[c->attached] = true;
+}
+
 void
 ph__client_note_event(struct ph_client *c, const struct ph_smtp_event *ev)
 {
@@ -328,10 +372,10 @@ ph__client_note_event(struct ph_client *c, const struct ph_smtp_event *ev)
 	} else if (ev->type == PH_EV_REPLY && strcmp(ev->verb, "GREETING") == 0) {
 		keep(&c->greeting_text, &c->greeting, &ev->reply);
 		ph__session_set_greeting(c->session, &ev->reply);
-	} else if (ev->type == PH_EV_REPLY && (strcmp(ev->verb, "EHLO") == 0 ||
-	           strcmp(ev->verb, "LHLO") == 0 || strcmp(ev->verb, "HELO") == 0)) {
+	} else if (ev->type == PH_EV_REPLY && ph__is_hello(ev->verb)) {
 		keep(&c->ehlo_text, &c->ehlo, &ev->reply);
 		ph__session_set_extensions(c->session, c->drive->smtp);
+		note_offer(c);
 	}
 }
 
@@ -358,21 +402,23 @@ run_opening(struct ph_client *c, struct ph_error *err)
 	return step;
 }
 
-/* A server that waits for TLS says nothing, and neither does one that is not there. */
-static void
-explain(struct ph_client *c, struct ph_error *err)
+/* The last reply is the one that the error is about if it has its code. What happens on the way to a
+ * proxy tells nothing of the server. */
+void
+ph__client_hint(struct ph_client *c, struct ph_error *err)
 {
-	if (err->cause == PH_CAUSE_TIMEOUT && err->stage == PH_STAGE_GREETING && err->hint[0] == '\0')
-		ph__hint(err, c->server.port == 465
-		              ? "port 465 speaks TLS from the first octet: use smtps://"
-		              : "if the server speaks TLS from the first octet, use smtps:// or "
-		                "--tls=implicit");
+	bool by_reply = err->reply != 0 && err->reply == c->reply.code;
+
+	if (c->proxy.host != NULL && err->stage < PH_STAGE_GREETING)
+		return;
+	ph__session_hint(c->session, by_reply ? &c->reply : NULL, err);
 }
 
 static enum ph_code
 open_once(struct ph_client *c, struct ph_error *err)
 {
 	c->opening.logged_in = c->logged_in;
+	c->opening.binding_was_offered = c->binding_offered[c->attached];
 	if (run_opening(c, err) == PH__STEP_DONE) {
 		c->opened = true;
 		c->logged_in = c->opening.logged_in;
@@ -382,7 +428,7 @@ open_once(struct ph_client *c, struct ph_error *err)
 			         c->opening.login.name);
 		return PH_OK;
 	}
-	explain(c, err);
+	ph__client_hint(c, err);
 	c->session->ended_us = ph__now_us();
 	ph__error_copy(&c->session->error, err);
 	return err->code;
@@ -399,6 +445,14 @@ leave(struct ph_client *c)
 	if (ph_smtp_command(c->drive->smtp, "QUIT", NULL, NULL) == PH_OK)
 		while (ph__drive_step(c->drive, &ev) == PH__DRIVE_EVENT && ev.type != PH_EV_CLOSED)
 			;
+}
+
+void
+ph__client_retire(struct ph_client *c)
+{
+	note(c, "The server's limits for a connection are reached: on to another", "");
+	leave(c);
+	ph__client_drop(c, NULL);
 }
 
 /* On failure the session's record stays with the client until the next connection is tried. */
@@ -423,7 +477,9 @@ ph__client_open(struct ph_client *c, struct ph_error *err)
 	if (c->drive == NULL && c->lent_lost)
 		return ph__fail(err, PH_EDEFERRED, PH_STAGE_CONNECT, PH_CAUSE_LOST,
 		                "the connection that was lent is lost; only its owner can make another");
-	if (c->drive == NULL && (rc = ph__client_dial(c, false, err)) != PH_OK)
+	if (c->drive == NULL && (rc = connect_client(c, false, err)) != PH_OK)
+		return rc;
+	if ((rc = ph__client_check_read(c, err)) != PH_OK)
 		return rc;
 	if ((rc = open_once(c, &why)) == PH_OK)
 		return PH_OK;
@@ -432,7 +488,7 @@ ph__client_open(struct ph_client *c, struct ph_error *err)
 	            why.cause != PH_CAUSE_REPLY && why.cause != PH_CAUSE_INJECTION;
 	if (fall_back) {
 		note(c, "TLS failed, once more in clear: ", why.text);
-		if ((rc = ph__client_dial(c, true, err)) != PH_OK)
+		if ((rc = connect_client(c, true, err)) != PH_OK)
 			return rc;
 		why = (struct ph_error)PH_ERROR_INIT;
 		if ((rc = open_once(c, &why)) == PH_OK)
@@ -475,7 +531,6 @@ await_greeting(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 		ph__client_note_event(c, &ev);
 		if (ev.type == PH_EV_CLOSED) {
 			ph__error_copy(&why, ev.error);
-			explain(c, &why);
 			break;
 		}
 		if (ev.type == PH_EV_WANT_TLS && ph__client_check_peer(c, &why) != PH_OK)
@@ -491,6 +546,7 @@ await_greeting(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 		break;
 	}
 	rc = why.code;
+	ph__client_hint(c, &why);
 	give_up(c, &why);
 	ph__error_copy(err, &why);
 	return rc;
@@ -499,7 +555,7 @@ await_greeting(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 enum ph_code
 ph_client_connect(struct ph_client *c, const struct ph_reply **ret, struct ph_error *err)
 {
-	enum ph_code rc = ph__client_dial(c, false, err);
+	enum ph_code rc = connect_client(c, false, err);
 
 	return rc == PH_OK ? await_greeting(c, ret, err) : rc;
 }
@@ -515,6 +571,7 @@ ph_client_attach_socket(struct ph_client *c, int fd, bool owned, const struct ph
 	    (rc = begin_on_socket(c, fd, owned, false, err)) != PH_OK)
 		return rc;
 	c->attached = true;
+	c->binding_offered[1] = false; /* it may be any server */
 	return await_greeting(c, ret, err);
 }
 
@@ -536,6 +593,7 @@ ph_client_attach_transport(struct ph_client *c, const struct ph_transport *t,
 	    (rc = begin_drive(c, &c->lent, false, tls, err)) != PH_OK)
 		return rc;
 	c->attached = true;
+	c->binding_offered[1] = false; /* it may be any server */
 	return await_greeting(c, ret, err);
 }
 

@@ -2,9 +2,13 @@
 /* Whole deliveries: from submit() to the record.
  *
  * Messages wait in a list, are handed to the session as it can take them, and are told in the order
- * of submission. What a session gives back undecided is tried again, alone, on a fresh connection, a
- * few times at most; so is, once, a message that met a connection which the server had closed while
- * it was idle, provided nothing of it can have been delivered. */
+ * of submission. What a session gives back undecided is tried again, alone, on a fresh connection,
+ * a few times at most; so is, once, a message that met a connection which the server had closed while
+ * it was idle, provided nothing of it can have been delivered.
+ *
+ * What the server's limits ask for is no such try: a message goes out in rounds when it has more
+ * recipients than the server takes at a time, and a connection that has carried as much as one may is
+ * left for a fresh one. */
 #include "client/private.h"
 
 #include <assert.h>
@@ -15,7 +19,7 @@
 #include "base/clock.h"
 #include "mail/address.h"
 #include "mail/source.h"
-#include "smtp/txn.h"
+#include "smtp/session.h"
 
 #define TRIES_MAX 3
 
@@ -102,14 +106,14 @@ take_envelope(struct ph_client *c, struct ph__delivery *d, const struct ph_envel
 static struct ph__delivery *
 new_delivery(struct ph_client *c)
 {
-	struct ph__delivery *d = c->spare;
-	struct ph_txn *txn;
+	struct ph__delivery *d = c->spare, kept;
 
 	if (d == NULL)
 		return ph__alloc0(&c->mem, sizeof *d);
 	c->spare = d->next;
-	txn = d->txn;
-	*d = (struct ph__delivery){ .txn = txn };
+	kept = *d;
+	*d = (struct ph__delivery){ .txn = kept.txn, .sessions = kept.sessions,
+	                            .session_cap = kept.session_cap };
 	return d;
 }
 
@@ -167,7 +171,8 @@ ph_client_pending(const struct ph_client *c)
 static void
 fail(struct ph_client *c, struct ph__delivery *d, const struct ph_error *why)
 {
-	bool never = why->code == PH_EINPUT || why->code == PH_ENOHOST || why->code == PH_EREFUSED;
+	bool never = (why->code == PH_EINPUT && why->stage != PH_STAGE_AUTH) ||
+	             why->code == PH_ENOHOST || why->code == PH_EREFUSED;
 	bool by_reply = why->reply != 0 && why->reply == c->reply.code;
 	struct ph_reply kept = { 0 };
 
@@ -187,9 +192,17 @@ note_session(struct ph_client *c, struct ph__delivery *d)
 		return;
 	if (d->session_count != 0 && d->sessions[d->session_count - 1] == c->session)
 		return;
-	if (d->session_count < PH__RECORD_SESSIONS)
-		d->sessions[d->session_count++] = ph__session_ref(c->session);
-	d->txn->session = (unsigned)d->session_count - 1;
+	if (d->session_count == d->session_cap) {
+		size_t cap = d->session_cap != 0 ? 2 * d->session_cap : 4;
+		struct ph__session **p = ph__realloc(&c->mem, d->sessions, cap * sizeof *p);
+
+		if (p == NULL)
+			return; /* the record lacks one, the delivery goes on */
+		d->sessions = p;
+		d->session_cap = cap;
+	}
+	d->sessions[d->session_count] = ph__session_ref(c->session);
+	d->txn->session = (unsigned)d->session_count++;
 }
 
 static void
@@ -206,6 +219,48 @@ rewind_message(struct ph__delivery *d)
 {
 	d->job.at = 0;
 	return ph__source_begin(d->job.source, NULL) == PH_OK;
+}
+
+static bool
+is_spent(const struct ph_client *c)
+{
+	return c->drive != NULL && c->opened && ph__session_is_spent(c->drive->smtp);
+}
+
+/* A connection that was lent takes no more, and cannot be replaced. */
+static void
+lent_is_over(const struct ph_client *c, struct ph_error *err)
+{
+	if (is_spent(c))
+		ph__fail(err, PH_EDEFERRED, PH_STAGE_MAIL, PH_CAUSE_LIMIT,
+		         "the connection has carried as much as the server takes on one (RFC 9422); it was "
+		         "lent, and only its owner can make another");
+	else
+		ph__fail(err, PH_EDEFERRED, PH_STAGE_MAIL, PH_CAUSE_LOST,
+		         "the connection that was lent is lost before all recipients were served; only its "
+		         "owner can make another");
+	ph__hint(err, "send the rest over a fresh connection");
+}
+
+/* The session has done what it could, and recipients are left for another transaction. Nothing went
+ * wrong, so it does not count as a try; each such transaction decides about some recipients. */
+static void
+go_on(struct ph_client *c, struct ph__delivery *d)
+{
+	struct ph_error why = PH_ERROR_INIT;
+
+	if (c->attached && (c->drive == NULL || !ph_smtp_is_ready(c->drive->smtp))) {
+		lent_is_over(c, &why);
+	} else if (rewind_message(d)) {
+		d->state = PH__WAITING;
+		return;
+	} else {
+		ph__fail(&why, PH_EDEFERRED, PH_STAGE_RCPT, PH_CAUSE_LIMIT,
+		         "the server does not take all the recipients at a time, and the message cannot be "
+		         "read once more for the others");
+		ph__hint(&why, "keep it in a file, or send it to fewer recipients at a time");
+	}
+	fail(c, d, &why);
 }
 
 static void
@@ -234,21 +289,25 @@ met_a_dead_connection(const struct ph_client *c, const struct ph__delivery *d)
 
 	if (!c->used || c->attached || d->replaced || t->mail != PH__ANSWER_NONE)
 		return false;
-	for (size_t i = 0; i < t->rcpt_count; i++) {
+	for (size_t i = t->settled; i < t->round_end; i++) {
 		const struct ph_recipient_outcome *r = &t->rcpts[i].out;
 
-		if (r->outcome != PH_DEFERRED || r->reply.code != 0 || r->cause != PH_CAUSE_LOST)
+		if (r->outcome != PH_PENDING && t->rcpts[i].round == t->round &&
+		    (r->outcome != PH_DEFERRED || r->reply.code != 0 || r->cause != PH_CAUSE_LOST))
 			return false;
 	}
 	return true;
 }
 
+/* Only what the last round had decided. */
 static void
 undecide(struct ph_txn *t)
 {
-	t->error.code = PH_OK;
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		t->rcpts[i].out.outcome = PH_PENDING;
+	if (t->error.code != PH_EINDOUBT)
+		t->error.code = PH_OK;
+	for (size_t i = t->settled; i < t->round_end; i++)
+		if (t->rcpts[i].round == t->round)
+			t->rcpts[i].out.outcome = PH_PENDING;
 }
 
 void
@@ -265,17 +324,20 @@ ph__client_on_txn_done(struct ph_client *c, const struct ph_smtp_event *ev)
 	d->round_trips += ph_smtp_round_trips(c->drive->smtp) - d->round_trips_before;
 	c->session->body_us = ph__now_us() - d->began_us;
 	d->state = PH__FINISHED;
-	if (ev->again) {
+	if (ev->again && !(is_spent(c) && !d->txn->mail_sent)) {
 		try_again(c, d);
+	} else if (ev->again) { /* the limits of this connection were reached before it */
+		go_on(c, d);
 	} else if (met_a_dead_connection(c, d) && rewind_message(d)) {
 		d->replaced = true;
 		undecide(d->txn);
 		d->state = PH__WAITING;
+	} else if (ev->more) {
+		go_on(c, d);
 	}
 	if (d->state == PH__WAITING)
 		find_waiting(c);
-	else
-		c->used = true;
+	c->used |= d->state == PH__FINISHED || ev->more;
 }
 
 /* What was under way has the outcome that the end of its session made of it; what had not been
@@ -288,7 +350,7 @@ ph__client_reclaim(struct ph_client *c)
 			continue;
 		d->state = PH__FINISHED;
 		if (!ph__txn_is_decided(d->txn))
-			try_again(c, d);
+			(d->txn->again ? try_again : go_on)(c, d);
 	}
 	find_waiting(c);
 }
@@ -348,7 +410,7 @@ hand_over_one(struct ph_client *c, struct ph__delivery *d)
 static void
 hand_over(struct ph_client *c)
 {
-	while (c->waiting != NULL && !c->alone_active) {
+	while (c->waiting != NULL && !c->alone_active && ph_smtp_is_ready(c->drive->smtp)) {
 		struct ph__delivery *d = c->waiting;
 
 		if (d->alone && c->active != 0)
@@ -374,7 +436,8 @@ look_before_use(struct ph_client *c)
 		on_event(c, &ev);
 }
 
-/* The connection takes no more messages: because it has ended, or after a surprise. */
+/* The connection takes no more messages: because it has ended, or after a surprise, or by the
+ * server's limits. One that was lent is left to its owner then. */
 static void
 clear_away(struct ph_client *c)
 {
@@ -383,8 +446,12 @@ clear_away(struct ph_client *c)
 
 	while (c->drive != NULL && ph_smtp_next_event(c->drive->smtp, &ev))
 		on_event(c, &ev);
-	if (c->drive == NULL)
+	if (c->drive == NULL || (c->attached && is_spent(c)))
 		return;
+	if (is_spent(c)) {
+		ph__client_retire(c);
+		return;
+	}
 	ph__fail(&why, PH_EDEFERRED, PH_STAGE_BODY, PH_CAUSE_AFTER_SURPRISE,
 	         "the connection was given up because a message on it was refused half-way");
 	ph__client_drop(c, &why);
@@ -393,7 +460,7 @@ clear_away(struct ph_client *c)
 static bool
 is_usable(const struct ph_client *c)
 {
-	return c->drive != NULL && c->opened &&
+	return c->drive != NULL && c->opened && !c->awaits_message &&
 	       (ph_smtp_is_ready(c->drive->smtp) || c->active != 0);
 }
 
@@ -409,7 +476,9 @@ ensure_open(struct ph_client *c, struct ph__delivery *d)
 		return true;
 	if (c->drive != NULL && c->opened)
 		clear_away(c);
-	if (ph__client_open(c, &why) == PH_OK)
+	if (is_spent(c))
+		lent_is_over(c, &why);
+	else if (ph__client_open(c, &why) == PH_OK)
 		return true;
 	note_session(c, d);
 	fail(c, d, &why);
@@ -446,7 +515,7 @@ make_record(struct ph_client *c, struct ph__delivery *d)
 	r->mem = &c->mem;
 	r->txn = d->txn;
 	r->session_count = d->session_count;
-	memcpy(r->sessions, d->sessions, d->session_count * sizeof *d->sessions);
+	r->sessions = d->sessions;
 	r->round_trips = d->round_trips;
 	r->no_dup = d->no_dup;
 	if (c->session != NULL)
@@ -482,14 +551,20 @@ ph_client_next(struct ph_client *c, const struct ph_record **ret, void **user, s
 }
 
 enum ph_code
+ph__client_uncollected(struct ph_error *err)
+{
+	return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_STATE,
+	                "messages submitted before this one have not been collected");
+}
+
+enum ph_code
 ph_client_sendmail(struct ph_client *c, const struct ph_envelope *envelope,
                    struct ph_source *source, const struct ph_record **ret, struct ph_error *err)
 {
 	enum ph_code rc;
 
 	if (c->pending != 0)
-		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_STATE,
-		                "messages submitted before this one have not been collected");
+		return ph__client_uncollected(err);
 	if ((rc = ph_client_submit(c, envelope, source, NULL, err)) != PH_OK)
 		return rc;
 	return ph_client_next(c, ret, NULL, err);

@@ -27,8 +27,8 @@ struct ph__delivery {
 	bool alone;               /* its last try was undecided: nothing beside it on the next */
 	bool replaced;            /* has used up its second chance on a fresh connection */
 	unsigned tries;
-	struct ph__session *sessions[PH__RECORD_SESSIONS];
-	size_t session_count;
+	struct ph__session **sessions; /* all that had a part in it */
+	size_t session_count, session_cap;
 	uint64_t round_trips, round_trips_before, began_us;
 	struct ph__delivery *next;
 };
@@ -39,17 +39,22 @@ struct ph_client {
 	char *connect, *helo, *source_ip;
 	struct ph__server server;
 	bool has_server;
+	struct ph__proxy_url proxy;    /* no host: none */
+	char *proxy_password;
+	struct ph__proxy_header proxy_header;
 	struct ph_tls_opts wish_tls;   /* what was asked for; its pointers only say "given" */
 	struct ph__tls *tls;
 	bool client_certificate;
 	struct ph__credentials credentials;
 	bool has_credentials;
+	bool binding_offered[2];       /* by the server so far: dialled, or [1] attached (drive/login.h) */
 
 	/* the connection */
 	struct ph__conn *conn;         /* NULL: lent */
 	struct ph_transport lent;
 	struct ph__drive *drive;       /* NULL: not connected */
 	bool attached;                 /* by the caller: cannot be made anew */
+	bool by_proxy;                 /* the socket's peer is not the server */
 	bool lent_lost;                /* the last one was, and is lost: none is made in its place */
 	atomic_bool cancelled;         /* by ph_client_cancel(): for good */
 	bool opened;
@@ -64,37 +69,56 @@ struct ph_client {
 	struct ph_reply greeting, ehlo;
 	struct ph__buf greeting_text, ehlo_text, reply_text;
 	struct ph_reply reply;
+	size_t unread;                 /* commands put, whose replies were not asked for yet */
+	bool awaits_message;           /* the server has said 354 to a DATA by hand */
 	struct ph_txn *bare;           /* a body sent by hand */
 	struct ph__job bare_job;
 
 	/* deliveries, in order of submission */
 	struct ph__delivery *first, *last, *waiting, *given, *spare;
 	size_t pending, active;
+	bool no_riding;                /* the server loses what comes behind a final dot */
 	bool alone_active;
 	struct ph_record record;
 };
 
+static inline bool
+ph__is_hello(const char *verb)
+{
+	return strcmp(verb, "EHLO") == 0 || strcmp(verb, "HELO") == 0 || strcmp(verb, "LHLO") == 0;
+}
+
 /* connect.c */
-enum ph_code ph__client_dial(struct ph_client *c, bool in_clear, struct ph_error *err);
 /* Drives the opening to its end. */
 enum ph_code ph__client_open(struct ph_client *c, struct ph_error *err);
 /* PH_ECANCELLED if the client was cancelled, with words for it. */
 enum ph_code ph__client_cancelled(const struct ph_client *c, enum ph_stage stage, struct ph_error *err);
 /* Forgets the connection; `why` goes into the session's record. */
 void ph__client_drop(struct ph_client *c, const struct ph_error *why);
+/* A clean end, because the server's limits let nothing more begin on the connection: QUIT. */
+void ph__client_retire(struct ph_client *c);
 struct ph__wish ph__client_wish(const struct ph_client *c);
+struct ph__proxy ph__client_proxy(const struct ph_client *c); /* borrowed; of c->proxy.host only */
 /* What the session's record and the client remember of an event. */
 void ph__client_note_event(struct ph_client *c, const struct ph_smtp_event *ev);
 /* PH_ESECURITY when TLS is up and the peer has not proved what the policy asks for. */
 enum ph_code ph__client_check_peer(const struct ph_client *c, struct ph_error *err);
 
+/* Says what to do about an error of this connection, or about its last reply; once to each. */
+void ph__client_hint(struct ph_client *c, struct ph_error *err);
+
 /* by_hand.c */
 /* Copies the reply of an event to where it lives until the next call. */
 void ph__client_keep_reply(struct ph_client *c, const struct ph_reply *r);
+/* PH_EUSAGE while replies to what was sent by hand wait for getreply(): the next reply would be taken
+ * for one to another command. */
+enum ph_code ph__client_check_read(const struct ph_client *c, struct ph_error *err);
 
 /* delivery.c */
 /* An event that concerns a delivery, whoever runs the session just now. */
 void ph__client_on_txn_done(struct ph_client *c, const struct ph_smtp_event *ev);
+/* PH_EUSAGE: messages submitted before have not been collected. */
+enum ph_code ph__client_uncollected(struct ph_error *err);
 /* The session is gone: what it had and did not tell of becomes the client's again. */
 void ph__client_reclaim(struct ph_client *c);
 

@@ -67,6 +67,38 @@ drain_trace(struct ph__drive *d)
 		d->trace(d->trace_user, &t);
 }
 
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static enum ph_io
+read_some(struct ph__drive *d)
+{
+	struct ph_error err = PH_ERROR_INIT;
+	size_t n = 0;
+	enum ph_io io = d->io->read(d->io->user, d->in, READ_MAX, &n, &err);
+
+	if (io == PH_IO_OK && (n == 0 || n > READ_MAX)) { /* a lent one that breaks its contract */
+		ph__fail(&err, PH_EUSAGE, PH_STAGE_CONNECT, PH_CAUSE_STATE,
+		         "the transport says that it has read %zu octets", n);
+		io = PH_IO_ERROR;
+	}
+	if (io == PH_IO_OK) {
+		(void)ph_smtp_feed(d->smtp, d->in, n, ph__now_ms());
+	} else if (io != PH_IO_AGAIN) {
+		d->deaf = true;
+		ph_smtp_feed_eof(d->smtp, d->write_failed ? &d->write_error
+		                          : io == PH_IO_ERROR ? &err : NULL, ph__now_ms());
+	}
+	return io;
+}
+
+/* Reads what there is and gives it to the session. */
+static void
+hear(struct ph__drive *d)
+{
+	if (!d->deaf && !d->handshaking)
+		(void)read_some(d);
+}
+
 /* ---- bodies ---------------------------------------------------------------------------------- */
 
 static void
@@ -98,7 +130,7 @@ give_read(struct ph__drive *d, const struct ph_smtp_event *ev, struct ph__job *j
 	io = ph__source_read(job->source, d->chunk, ev->max < PH__READ_CHUNK ? ev->max : PH__READ_CHUNK,
 	                     &p, &n, &err);
 	if (ph__now_ms() - began >= SOURCE_MS)
-		ph__drive_read(d); /* it blocked: what the server said meanwhile counts before the clock */
+		hear(d); /* it blocked: what the server said meanwhile counts before the clock */
 	switch (io) {
 	case PH_IO_OK:
 		(void)ph_smtp_body(d->smtp, ev->txn, p, n, ph__source_is_spent(job->source), NULL);
@@ -152,7 +184,7 @@ shake_hands(struct ph__drive *d)
 		d->tls_us = now - d->tls_began_us;
 		d->handshaking = false;
 		d->tls_up = true;
-		ph_smtp_tls_done(d->smtp, now / 1000);
+		ph_smtp_tls_done(d->smtp, d->facts.verified, now / 1000);
 		return true;
 	default:
 		d->handshaking = false;
@@ -162,36 +194,7 @@ shake_hands(struct ph__drive *d)
 	}
 }
 
-/* ---- octets ---------------------------------------------------------------------------------- */
-
-static enum ph_io
-read_some(struct ph__drive *d)
-{
-	struct ph_error err = PH_ERROR_INIT;
-	size_t n = 0;
-	enum ph_io io = d->io->read(d->io->user, d->in, READ_MAX, &n, &err);
-
-	if (io == PH_IO_OK && (n == 0 || n > READ_MAX)) { /* a lent one that breaks its contract */
-		ph__fail(&err, PH_EUSAGE, PH_STAGE_CONNECT, PH_CAUSE_STATE,
-		         "the transport says that it has read %zu octets", n);
-		io = PH_IO_ERROR;
-	}
-	if (io == PH_IO_OK) {
-		(void)ph_smtp_feed(d->smtp, d->in, n, ph__now_ms());
-	} else if (io != PH_IO_AGAIN) {
-		d->deaf = true;
-		ph_smtp_feed_eof(d->smtp, d->write_failed ? &d->write_error
-		                          : io == PH_IO_ERROR ? &err : NULL, ph__now_ms());
-	}
-	return io;
-}
-
-void
-ph__drive_read(struct ph__drive *d)
-{
-	if (!d->deaf && !d->handshaking)
-		(void)read_some(d);
-}
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /* Writes what the session has. True when something went, so that more may follow. */
 static bool
@@ -210,7 +213,7 @@ flush(struct ph__drive *d)
 	case PH_IO_OK:
 		ph_smtp_sent(d->smtp, n, ph__now_ms());
 		if (n >= LARGE)
-			ph__drive_read(d);
+			hear(d);
 		return true;
 	case PH_IO_AGAIN:
 		ph_smtp_sent(d->smtp, 0, ph__now_ms());
@@ -271,7 +274,7 @@ ph__drive_step(struct ph__drive *d, struct ph_smtp_event *ev)
 			} else if (ev->type == PH_EV_WANT_TLS && d->tls_lent) {
 				d->tls_lent = false;
 				d->tls_up = d->tls_told = true;
-				ph_smtp_tls_done(d->smtp, ph__now_ms());
+				ph_smtp_tls_done(d->smtp, d->facts.verified, ph__now_ms());
 				return PH__DRIVE_EVENT;
 			} else if (ev->type == PH_EV_WANT_TLS) {
 				d->handshaking = true;
@@ -326,7 +329,7 @@ ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 	io = d->io->wait(d->io->user, d->blocked, timeout_until(deadline < limit ? deadline : limit, now),
 	                 &err);
 	if (io == PH_IO_OK) {
-		ph__drive_read(d);
+		hear(d);
 		return true;
 	}
 	now = ph__now_ms();
@@ -343,5 +346,5 @@ void
 ph__drive_look(struct ph__drive *d)
 {
 	if (!d->deaf && !d->handshaking && d->io->wait(d->io->user, false, 0, NULL) == PH_IO_OK)
-		ph__drive_read(d);
+		hear(d);
 }

@@ -50,8 +50,6 @@ void ph__drive_free(struct ph__drive **d);
 enum ph__drive_state ph__drive_step(struct ph__drive *d, struct ph_smtp_event *ev);
 /* Writes all that is queued, without asking for events. True: the transport took only a part; wait. */
 bool ph__drive_flush(struct ph__drive *d);
-/* Reads what there is and gives it to the session. */
-void ph__drive_read(struct ph__drive *d);
 /* Blocks until something moves, at most limit_ms (UINT64_MAX: until the session's deadline), and
  * reads. False: limit_ms went by. */
 bool ph__drive_wait(struct ph__drive *d, uint64_t limit_ms);

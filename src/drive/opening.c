@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "route/verdict.h"
+#include "smtp/session.h"
 
 static enum ph__step
 command(struct ph__opening *o, enum ph__opening_at at, const char *verb, const char *argument,
@@ -43,6 +44,11 @@ static enum ph__step
 log_in(struct ph__opening *o, struct ph_error *err)
 {
 	struct ph__drive *d = o->drive;
+	struct ph__login_opts lo = {
+		.smtp = d->smtp, .credentials = o->credentials, .mem = d->mem,
+		.client_certificate = o->client_certificate, .link = ph__login_link(d, o->wish.server),
+		.binding_was_offered = o->binding_was_offered,
+	};
 
 	if (o->credentials == NULL || o->logged_in) {
 		o->at = PH__AT_END;
@@ -52,7 +58,7 @@ log_in(struct ph__opening *o, struct ph_error *err)
 		return PH__STEP_FAILED;
 	o->at = PH__AT_AUTH;
 	o->auth_began_us = ph__now_us();
-	return ph__login_begin(&o->login, d->smtp, o->credentials, o->client_certificate, d->mem, err);
+	return ph__login_begin(&o->login, &lo, err);
 }
 
 /* The server has said what it can. */
@@ -87,8 +93,6 @@ on_hello(struct ph__opening *o, const struct ph_reply *r, struct ph_error *err)
 	if (o->at == PH__AT_EHLO && may_say_helo(o, r))
 		return command(o, PH__AT_HELO, "HELO", o->helo, err);
 	ph__verdict_session(PH_STAGE_HELLO, r, err);
-	if (r->code >= 500)
-		ph__hint(err, "servers refuse EHLO names they find wrong: set yours with --helo");
 	return PH__STEP_FAILED;
 }
 
@@ -160,7 +164,7 @@ ph__opening_begin(struct ph__opening *o, enum ph__opening_at at, struct ph_error
 	o->at = at;
 	if (at == PH__AT_GREETING)
 		return PH__STEP_GOING;
-	return ph_smtp_is_ready(o->drive->smtp) ? secure(o, err) : say_hello(o, err);
+	return ph__session_is_open(o->drive->smtp) ? secure(o, err) : say_hello(o, err);
 }
 
 enum ph__step

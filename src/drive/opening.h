@@ -16,6 +16,7 @@ struct ph__opening {
 	struct ph__wish wish;
 	const struct ph__credentials *credentials; /* NULL: no login */
 	bool client_certificate;
+	bool binding_was_offered;  /* see drive/login.h */
 	const char *helo;
 	enum ph__opening_at at;
 	bool secured;              /* the policy's TLS is up, or none is wanted */

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/json.h"
+#include "route/hint.h"
 #include "route/verdict.h"
 #include "smtp/txn.h"
 
@@ -73,16 +74,20 @@ ph__session_set_extensions(struct ph__session *s, const struct ph_smtp *smtp)
 	ph__buf_done(&b);
 }
 
-/* ---- judging --------------------------------------------------------------------------------- */
-
-static bool
-any_accepted(const struct ph_txn *t)
+void
+ph__session_hint(const struct ph__session *s, const struct ph_reply *reply, struct ph_error *err)
 {
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		if (t->rcpts[i].accepted || t->rcpts[i].out.outcome == PH_ACCEPTED)
-			return true;
-	return false;
+	struct ph_str text = { "", 0 };
+
+	if (reply != NULL && reply->code != 0)
+		text = (struct ph_str){ reply->text, reply->len };
+	if (s != NULL)
+		ph__hint_add(err, s->host, s->port, text, s->mem);
+	else
+		ph__hint_add(err, NULL, 0, text, &ph__libc_memory);
 }
+
+/* ---- judging --------------------------------------------------------------------------------- */
 
 /* In words; a 4yz is a refusal for the moment. */
 static const char *
@@ -105,20 +110,25 @@ what_happened(const struct ph_recipient_outcome *o)
 	}
 }
 
+static const struct ph__session *
+session_of(const struct ph_record *r, const struct ph_recipient_outcome *o)
+{
+	return o->session < r->session_count ? r->sessions[o->session] : NULL;
+}
+
 /* A reply as a problem: what the recipient's server said. */
 static void
 error_from_reply(struct ph_record *r, const struct ph_recipient_outcome *o)
 {
 	const struct ph_reply *reply = &o->reply;
+	char quoted[PH__QUOTE_SIZE];
 
-	ph__fail(&r->error, r->code, o->stage, PH_CAUSE_REPLY, "%s: %u %.380s", what_happened(o),
-	         reply->code, reply->text);
+	ph__fail(&r->error, o->code, o->stage, PH_CAUSE_REPLY, "%s: %u %s", what_happened(o),
+	         reply->code, ph__quote(quoted, (struct ph_str){ reply->text, reply->len }));
 	r->error.reply = reply->code;
 	memcpy(r->error.enhanced, reply->enhanced, sizeof r->error.enhanced);
-	if (o->code == PH_EAUTH)
-		ph__hint(&r->error, "the server wants a login: give --user and a password");
-	else if (o->code == PH_ESECURITY)
-		ph__hint(&r->error, "the server wants TLS first: use --tls=starttls or --tls=implicit");
+	ph__session_hint(session_of(r, o), reply, &r->error);
+	r->error.code = r->code; /* the message's; the hint is about this recipient */
 }
 
 /* The first recipient who made the message's outcome what it is. */
@@ -151,6 +161,8 @@ find_error(struct ph_record *r)
 		r->error = r->txn->error;
 	else
 		ph__fail(&r->error, r->code, o->stage, o->cause, "%s", ph_code_text(r->code));
+	if (r->error.hint[0] == '\0') /* else the opening has given it one */
+		ph__session_hint(session_of(r, o), &o->reply, &r->error);
 	r->error.code = r->code;
 	if (r->outcome != PH_IN_DOUBT)
 		return;
@@ -179,14 +191,13 @@ ph__record_judge(struct ph_record *r)
 {
 	struct ph_txn *t = r->txn;
 	const struct ph_recipient_outcome *one = NULL, **all = &one;
-	bool any = any_accepted(t), wants_tls = r->session_count != 0 &&
-	           could_have_tls(r->sessions[r->session_count - 1]);
+	bool wants_tls = r->session_count != 0 && could_have_tls(r->sessions[r->session_count - 1]);
 
 	if (t->rcpt_count > 1 &&
 	    (all = ph__alloc_array(r->mem, t->rcpt_count, sizeof *all)) == NULL)
 		return PH_ESYSTEM;
 	for (size_t i = 0; i < t->rcpt_count; i++) {
-		ph__verdict_recipient(&t->rcpts[i].out, any, wants_tls);
+		ph__verdict_recipient(&t->rcpts[i].out, t->rcpts[i].in_company, wants_tls);
 		all[i] = &t->rcpts[i].out;
 	}
 	r->outcome = ph__verdict_outcome(all, t->rcpt_count);

@@ -6,8 +6,6 @@
 #include <posthaste/smtp.h>
 #include "base/mem.h"
 
-#define PH__RECORD_SESSIONS 4 /* a message is not tried on more connections than that */
-
 /* Shared by the messages that used the session; counted. */
 struct ph__session {
 	const struct ph_allocator *mem;
@@ -35,10 +33,14 @@ void ph__session_unref(struct ph__session **s);
 void ph__session_set_greeting(struct ph__session *s, const struct ph_reply *r);
 void ph__session_set_extensions(struct ph__session *s, const struct ph_smtp *smtp);
 
+/* Hints by what this server is and replied (route/hint.h). s NULL: no server was reached. */
+void ph__session_hint(const struct ph__session *s, const struct ph_reply *reply,
+                      struct ph_error *err);
+
 struct ph_record {
 	const struct ph_allocator *mem;
 	struct ph_txn *txn;       /* borrowed */
-	struct ph__session *sessions[PH__RECORD_SESSIONS];
+	struct ph__session **sessions; /* borrowed */
 	size_t session_count;
 	uint64_t round_trips;
 	bool no_dup;

@@ -6,6 +6,7 @@
 #include "route/verdict.h"
 
 #include "base/error.h"
+#include "base/escape.h"
 
 static bool
 is_enhanced(const struct ph_reply *r, unsigned class_, unsigned subject, unsigned detail)
@@ -129,17 +130,27 @@ ph__verdict_session(enum ph_stage stage, const struct ph_reply *reply, struct ph
 		[PH_STAGE_STARTTLS] = "the server refused STARTTLS",
 		[PH_STAGE_AUTH] = "the server refused the login",
 	};
+	static const char *const astray[PH_STAGE_COUNT] = {
+		[PH_STAGE_GREETING] = "the server's greeting",
+		[PH_STAGE_HELLO] = "the server's answer to EHLO",
+		[PH_STAGE_STARTTLS] = "the server's answer to STARTTLS",
+		[PH_STAGE_AUTH] = "the server's answer to the login",
+	};
 	enum ph_code code = reply->code >= 500 ? PH_EREFUSED : PH_EDEFERRED;
+	bool is_astray = reply->code >= 200 && reply->code < 400;
+	const char *subject = is_astray ? astray[stage] : what[stage];
+	char quoted[PH__QUOTE_SIZE];
 
-	if (reply->code >= 200 && reply->code < 400)
+	if (is_astray)
 		code = PH_EPROTOCOL;
 	else if (stage == PH_STAGE_AUTH && reply->code >= 500)
 		code = PH_EAUTH;
 	else if (stage == PH_STAGE_STARTTLS && reply->code >= 500)
 		code = PH_ESECURITY;
-	ph__fail(err, code, stage, PH_CAUSE_REPLY, "%s: %u %.380s",
-	         what[stage] != NULL ? what[stage] : "the server refused", reply->code,
-	         reply->text != NULL ? reply->text : "");
+	ph__fail(err, code, stage, PH_CAUSE_REPLY, "%s%s: %u %s",
+	         subject != NULL ? subject : "the server refused",
+	         is_astray ? " means nothing there" : "", reply->code,
+	         ph__quote(quoted, (struct ph_str){ reply->text, reply->len }));
 	if (err != NULL && err->size >= sizeof *err) {
 		err->reply = reply->code;
 		memcpy(err->enhanced, reply->enhanced, sizeof err->enhanced);

@@ -7,7 +7,8 @@
 
 /* Refines a recipient's outcome and class by its enhanced code and stage: unknown users and domains,
  * full mailboxes, "too many recipients" (RFC 5321 §4.5.3.1.10), which only counts as such when the
- * transaction had an accepted recipient. A 530 asks for a login; in clear, where the server has STARTTLS, for TLS. */
+ * transaction had an accepted recipient. A 530 asks for a login; in clear, where the server has STARTTLS,
+ * for TLS. */
 void ph__verdict_recipient(struct ph_recipient_outcome *r, bool any_accepted, bool could_have_tls);
 
 /* A message's outcome and class from its recipients'. `error` is what ended it otherwise. */

@@ -46,20 +46,16 @@ give_up(struct ph_smtp *s, struct ph_txn *t, const struct ph_error *why, bool dr
 static enum ph_code
 lines_failed(struct ph_smtp *s, struct ph_txn *t, enum ph__lines_fault fault, struct ph_error *err)
 {
-	static const char *const what[] = {
-		[PH__LINES_NUL] = "a NUL octet",
-		[PH__LINES_BARE] = "a line end that is not CRLF",
-		[PH__LINES_TOO_LONG] = "a line of more than 998 octets (RFC 5322 §2.1.1)",
-	};
-
 	if (fault == PH__LINES_NOMEM) {
 		ph__end_nomem(s);
 		return ph__fail_nomem(err, PH_STAGE_BODY);
 	}
 	ph__fail(&t->error, PH_EINPUT, PH_STAGE_BODY, PH_CAUSE_CONTENT,
-	         "the message has %s, near its octet %llu", what[fault],
+	         "the message has %s, near its octet %llu", ph__lines_fault_text(fault),
 	         (unsigned long long)t->lines.wire_size);
-	ph__hint(&t->error, "encode the part as base64 or quoted-printable");
+	ph__hint(&t->error, "%s", fault == PH__LINES_BARE
+	         ? "give every line CRLF, or let it be mended: --line-ends=normalise"
+	         : "encode the part as base64 or quoted-printable");
 	give_up(s, t, &t->error, true);
 	ph__error_copy(err, &t->error);
 	return PH_EINPUT;
@@ -83,6 +79,31 @@ refuse_8bit(struct ph_smtp *s, struct ph_txn *t, struct ph_error *err)
 	ph__hint(&t->error, "encode its text as quoted-printable or base64");
 	memcpy(t->error.enhanced, none.enhanced, sizeof none.enhanced);
 	ph__txn_decide_all(t, PH_REFUSED, PH_EREFUSED, PH_STAGE_BODY, PH_CAUSE_NOT_OFFERED, &none);
+	give_up(s, t, &t->error, true);
+	ph__error_copy(err, &t->error);
+	return PH_EREFUSED;
+}
+
+/* Larger than the server has said it takes, found midway. Exim has been seen to read what is over its
+ * limit as commands: no octet of it goes out. */
+static bool
+is_too_large_midway(const struct ph_smtp *s, const struct ph_txn *t)
+{
+	return ph__offers(s, PH__EXT_SIZE) && s->ext.size != 0 && t->lines.wire_size > s->ext.size &&
+	       !t->bare;
+}
+
+static enum ph_code
+refuse_size(struct ph_smtp *s, struct ph_txn *t, struct ph_error *err)
+{
+	struct ph_reply none = { .enhanced = { 5, 3, 4 }, .text = "" };
+
+	ph__fail(&t->error, PH_EREFUSED, PH_STAGE_BODY, PH_CAUSE_LIMIT,
+	         "the message has more than the %llu octets that the server takes",
+	         (unsigned long long)s->ext.size);
+	ph__hint(&t->error, "send it in parts, or put the attachment where it can be fetched from");
+	memcpy(t->error.enhanced, none.enhanced, sizeof none.enhanced);
+	ph__txn_decide_all(t, PH_REFUSED, PH_EREFUSED, PH_STAGE_BODY, PH_CAUSE_LIMIT, &none);
 	give_up(s, t, &t->error, true);
 	ph__error_copy(err, &t->error);
 	return PH_EREFUSED;
@@ -196,7 +217,7 @@ complete(struct ph_smtp *s, struct ph_txn *t)
 	t->end = s->out.total;
 	if (!t->chunked)
 		s->fifo[(s->head + s->count - 1) % s->cap].end = t->end;
-	ph__tracef(s, '>', "[%llu octets of message]", (unsigned long long)t->bytes);
+	ph__tracef(s, '>', "[%llu octets of message]", (unsigned long long)t->lines.wire_size);
 	if (!t->chunked)
 		ph__trace(s, '>', false, ph__str("."));
 	s->cur = NULL;
@@ -224,9 +245,12 @@ ph_smtp_body(struct ph_smtp *s, struct ph_txn *t, const void *octets, size_t n, 
 		return lines_failed(s, t, fault, err);
 	if (is_8bit_midway(s, t))
 		return refuse_8bit(s, t, err);
+	if (is_too_large_midway(s, t))
+		return refuse_size(s, t, err);
 	if (last && has_changed_length(t))
 		return refuse_length(s, t, err);
-	t->bytes = t->lines.wire_size;
+	if (t->lines.wire_size > t->bytes) /* less only when it goes out once more */
+		t->bytes = t->lines.wire_size;
 	if (last)
 		complete(s, t);
 	ph__session_send_more(s);

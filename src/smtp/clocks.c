@@ -33,6 +33,17 @@ wind_clocks(struct ph_smtp *s)
 	s->write_clock = unsent;
 }
 
+/* The first reply to a transaction that rode behind a final dot is waited for. */
+static bool
+is_rider(const struct ph_smtp *s)
+{
+	const struct ph__flight *f = s->count != 0 ? &s->fifo[s->head] : NULL;
+
+	return f != NULL && f->txn != NULL && f->txn->rides && f->txn->mail == PH__ANSWER_NONE &&
+	       (f->verb == PH__V_MAIL || f->verb == PH__V_RSET) &&
+	       capped(s, PH__MS_COMMAND) > PH__MS_RIDE;
+}
+
 static uint64_t
 reply_deadline(const struct ph_smtp *s)
 {
@@ -42,7 +53,8 @@ reply_deadline(const struct ph_smtp *s)
 		return s->reply_since + capped(s, PH__MS_TLS);
 	if (s->count == 0 || s->fifo[s->head].end > s->out.sent)
 		return UINT64_MAX;
-	return s->reply_since + capped(s, ph__verbs[s->fifo[s->head].verb].timeout_ms);
+	return s->reply_since + (is_rider(s) ? PH__MS_RIDE
+	                         : capped(s, ph__verbs[s->fifo[s->head].verb].timeout_ms));
 }
 
 #define RATE_LEAST (PH__RATE_MIN * (PH__MS_RATE_SPAN / 1000))
@@ -86,21 +98,35 @@ ph_smtp_deadline(const struct ph_smtp *s)
 	return least(reply_deadline(s), least(reply_rate_deadline(s), write_deadline(s)));
 }
 
+/* Nothing of these messages has gone but their envelopes: they are tried again. */
+static void
+lose_riders(struct ph_smtp *s)
+{
+	s->lost_riders = true;
+	ph__end_with(s, PH_EDEFERRED, PH_STAGE_MAIL, PH_CAUSE_AFTER_SURPRISE,
+	             "the server offers PIPELINING and yet did not answer what came behind a message");
+}
+
 static void
 time_out(struct ph_smtp *s)
 {
 	enum ph_stage stage = ph__session_stage(s);
 
-	if (s->now >= write_deadline(s))
-		ph__end_with(s, PH_EDEFERRED, stage,
-		             s->out.sent != s->write_mark ? PH_CAUSE_TOO_SLOW : PH_CAUSE_TIMEOUT,
-		             "the server takes what we send too slowly, or not at all");
+	if (s->write_clock && s->now >= s->write_since + capped(s, PH__MS_BLOCK))
+		ph__end_with(s, PH_EDEFERRED, stage, PH_CAUSE_TIMEOUT,
+		             "the server takes nothing of what we send (for %llu s)",
+		             (unsigned long long)((s->now - s->write_since + 500) / 1000));
+	else if (s->now >= write_deadline(s))
+		ph__end_with(s, PH_EDEFERRED, stage, PH_CAUSE_TOO_SLOW,
+		             "the server takes what we send too slowly");
 	else if (s->now < reply_deadline(s))
 		ph__end_with(s, PH_EDEFERRED, stage, PH_CAUSE_TOO_SLOW,
 		             "the server sends its reply too slowly");
+	else if (is_rider(s))
+		lose_riders(s);
 	else
 		ph__end_with(s, PH_EDEFERRED, stage, PH_CAUSE_TIMEOUT,
-		             "the server did not answer in time (%llu s)",
+		             "the server %s in time (%llu s)", ph__session_silence(s),
 		             (unsigned long long)((s->now - s->reply_since + 500) / 1000));
 }
 

@@ -55,18 +55,36 @@ trace_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_
 	ph__trace(s, '>', false, ph__str(line));
 }
 
+/* To know it again if the server sends it back: what answers a challenge, and AUTH's arguments
+ * behind the mechanism. */
+static bool
+keep_secret(struct ph_smtp *s, struct ph_str verb, struct ph_str args)
+{
+	const char *space = args.len != 0 ? memrchr(args.ptr, ' ', args.len) : NULL;
+	struct ph_str secret = s->hide_next ? verb : (struct ph_str){ NULL, 0 };
+
+	if (space != NULL)
+		secret = (struct ph_str){ space + 1, (size_t)(args.ptr + args.len - space) - 1 };
+	if (secret.len < PH__SECRET_MIN)
+		return true;
+	ph__buf_done(&s->auth_sent);
+	s->auth_sent.secret = true;
+	return ph__buf_add(&s->auth_sent, secret.ptr, secret.len);
+}
+
 static bool
 put_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_str args)
 {
 	bool secret = v == PH__V_AUTH || s->hide_next;
-	bool ok;
+	bool ok = !secret || keep_secret(s, verb, args);
 
 	if (secret)
 		s->out.copies.secret = true;
-	ok = ph__outq_copy(&s->out, verb.ptr, verb.len);
+	ok = ok && ph__outq_copy(&s->out, verb.ptr, verb.len);
 	if (args.len != 0)
 		ok = ok && ph__outq_copy(&s->out, " ", 1) && ph__outq_copy(&s->out, args.ptr, args.len);
 	ok = ok && ph__outq_copy(&s->out, "\r\n", 2) && ph__session_push(s, v, NULL, 0, false);
+	s->mails += v == PH__V_MAIL;
 	if (!ok)
 		ph__end_nomem(s);
 	return ok;
@@ -76,12 +94,35 @@ put_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_st
 static void
 split_verb(struct ph_str *name, struct ph_str *args)
 {
-	const char *space = args->len == 0 ? memchr(name->ptr, ' ', name->len) : NULL;
+	const char *space = args->len == 0 && name->len != 0 ? memchr(name->ptr, ' ', name->len) : NULL;
 
 	if (space == NULL)
 		return;
 	*args = (struct ph_str){ space + 1, (size_t)(name->ptr + name->len - space) - 1 };
 	name->len -= args->len + 1;
+}
+
+/* The verb's words and the arguments as one line, to be taken apart as such. */
+static enum ph_code
+joined(struct ph_smtp *s, struct ph_str name, struct ph_str args, struct ph_error *err)
+{
+	struct ph__buf line;
+	enum ph_code rc;
+
+	ph__buf_init(&line, &s->mem, PH__AUTH_LINE_MAX);
+	line.secret = true;
+	ph__buf_add(&line, name.ptr, name.len);
+	ph__buf_add_char(&line, ' ');
+	ph__buf_add(&line, args.ptr, args.len);
+	if (ph__buf_ok(&line))
+		rc = ph_smtp_command(s, ph__buf_cstr(&line), NULL, err);
+	else if (line.state == PH__BUF_NOMEM)
+		rc = ph__fail_nomem(err, PH_STAGE_PREPARE);
+	else
+		rc = ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
+		              "the command is over %d octets", PH__AUTH_LINE_MAX);
+	ph__buf_done(&line);
+	return rc;
 }
 
 enum ph_code
@@ -91,17 +132,26 @@ ph_smtp_command(struct ph_smtp *s, const char *verb, const char *arguments, stru
 	enum ph__verb v;
 	size_t max;
 
+	if (name.len != 0 && args.len != 0 && memchr(name.ptr, ' ', name.len) != NULL)
+		return joined(s, name, args, err);
+
 	split_verb(&name, &args);
 	v = ph__verb_of(name);
 	max = v == PH__V_AUTH || v == PH__V_RAW ? PH__AUTH_LINE_MAX : PH__PATH_LINE_MAX;
 	if (ph__str_has_control(name) || ph__str_has_control(args))
 		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 		                "a command with a control character in it would be two commands");
+	if (name.len == 0 ? args.len != 0 : *name.ptr == ' ')
+		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "a command begins with its verb, not with a space");
 	if (name.len + args.len + 3 > max)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
 		                "the command is over %zu octets", max);
 	if (!can_command(s))
 		return not_now(s, err);
+	if (v == PH__V_STARTTLS && s->tls) /* RFC 3207 §4.2: and a server that says 220 all the same? */
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_STARTTLS, PH_CAUSE_STATE,
+		                "the connection is under TLS already");
 	if (v == PH__V_AUTH)
 		s->auth_by_mechanism = false;
 	trace_command(s, v, name, args);
@@ -147,8 +197,12 @@ put_base64(struct ph_smtp *s, const void *p, size_t n)
 	ph__buf_init(&b, &s->mem, 4 * PH__AUTH_LINE_MAX);
 	b.secret = true;
 	ok = ph__base64_encode(&b, p, n, false) && ph__outq_copy_secret(&s->out, b.p, b.len);
-	ph__buf_done(&s->auth_sent);
-	s->auth_sent = b; /* to know it again if the server sends it back */
+	if (n >= PH__SECRET_MIN) { /* to know it again if the server sends it back */
+		ph__buf_done(&s->auth_sent);
+		s->auth_sent = b;
+	} else {
+		ph__buf_done(&b);
+	}
 	return ok;
 }
 
@@ -178,9 +232,9 @@ ph_smtp_auth(struct ph_smtp *s, const char *mechanism, const void *initial, size
 	    memchr(name.ptr, ' ', name.len) != NULL)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_AUTH, PH_CAUSE_ARGUMENT,
 		                "a mechanism's name is one word");
-	if (len > PH__AUTH_LINE_MAX / 2)
+	if (len > PH__AUTH_RESPONSE_MAX)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_AUTH, PH_CAUSE_LIMIT,
-		                "the credentials are over %d octets", PH__AUTH_LINE_MAX / 2);
+		                "the credentials are over %d octets", PH__AUTH_RESPONSE_MAX);
 	if (!can_command(s))
 		return not_now(s, err);
 	s->auth_rounds = 0;
@@ -201,9 +255,9 @@ ph_smtp_auth_respond(struct ph_smtp *s, const void *response, size_t len, struct
 {
 	if (!can_command(s))
 		return not_now(s, err);
-	if (len > PH__AUTH_LINE_MAX / 4 * 3 - 4)
+	if (len > PH__AUTH_RESPONSE_MAX)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_AUTH, PH_CAUSE_LIMIT,
-		                "the response is over %d octets", PH__AUTH_LINE_MAX);
+		                "the response is over %d octets", PH__AUTH_RESPONSE_MAX);
 	ph__tracef(s, '>', "[hidden]");
 	if ((len != 0 && !put_base64(s, response, len)) || !ph__outq_copy(&s->out, "\r\n", 2) ||
 	    !ph__session_push(s, PH__V_AUTH_STEP, NULL, 0, false)) {

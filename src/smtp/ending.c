@@ -5,7 +5,8 @@
  * ends the session before it, nothing was delivered; after it, and without a valid final reply, the
  * recipients that were not refused before are in doubt. A 421 is a valid reply: all behind it is
  * deferred. A transaction of which nothing was written, or that was cut short because an earlier one
- * of its flight went wrong, is undecided and comes back `again`. */
+ * of its flight went wrong, is undecided and comes back `again`. All this is about the recipients of
+ * the round under way; those put off to another were no part of it, and stay as they are. */
 #include "smtp/session.h"
 
 #include <assert.h>
@@ -26,6 +27,33 @@ ph__session_stage(const struct ph_smtp *s)
 	return s->phase == PH__READY ? PH_STAGE_MAIL : PH_STAGE_HELLO;
 }
 
+/* What a server that says nothing leaves undone; NULL: nobody waits for it. */
+const char *
+ph__session_silence(const struct ph_smtp *s)
+{
+	static const char *const what[PH_STAGE_COUNT] = {
+		[PH_STAGE_GREETING] = "did not greet us",
+		[PH_STAGE_HELLO] = "did not answer EHLO",
+		[PH_STAGE_STARTTLS] = "did not answer STARTTLS",
+		[PH_STAGE_TLS] = "did not answer the TLS handshake",
+		[PH_STAGE_AUTH] = "did not answer the login",
+		[PH_STAGE_MAIL] = "did not answer MAIL",
+		[PH_STAGE_RCPT] = "did not answer RCPT",
+		[PH_STAGE_DATA] = "did not answer DATA",
+		[PH_STAGE_BODY] = "did not answer the message",
+		[PH_STAGE_QUIT] = "did not answer QUIT",
+	};
+	const struct ph__flight *f = s->count != 0 ? &s->fifo[s->head] : NULL;
+
+	if (f == NULL && s->phase != PH__TLS)
+		return NULL;
+	if (f != NULL && f->end > s->out.sent && ph__verbs[f->verb].stage == PH_STAGE_BODY)
+		return "did not take the whole message";
+	if (f != NULL && ph__verbs[f->verb].on_reply == ph__on_other)
+		return "did not answer";
+	return what[ph__session_stage(s)];
+}
+
 static bool
 was_handed_over(const struct ph_smtp *s, const struct ph_txn *t)
 {
@@ -40,12 +68,13 @@ stage_of(const struct ph_txn *t)
 		return PH_STAGE_BODY;
 	if (t->mail != PH__ANSWER_YES)
 		return PH_STAGE_MAIL;
-	return t->rcpts_unanswered != 0 || t->rcpt_next < t->rcpt_count ? PH_STAGE_RCPT : PH_STAGE_DATA;
+	return t->rcpts_unanswered != 0 || t->rcpt_next < t->round_end ? PH_STAGE_RCPT : PH_STAGE_DATA;
 }
 
 static void
 settle(struct ph_smtp *s, struct ph_txn *t, const struct ph_error *why, const struct ph_reply *reply)
 {
+	bool doubt = reply == NULL && t->phase != PH__TXN_QUEUED && was_handed_over(s, t);
 	enum ph_code code = why->code != PH_OK && why->code != PH_EREFUSED ? why->code : PH_EDEFERRED;
 
 	if (t->again)
@@ -55,18 +84,18 @@ settle(struct ph_smtp *s, struct ph_txn *t, const struct ph_error *why, const st
 	} else if (reply != NULL) {
 		struct ph_reply kept = ph__txn_keep(t, reply);
 
-		ph__txn_decide_all(t, PH_DEFERRED, PH_EDEFERRED, stage_of(t), PH_CAUSE_REPLY, &kept);
-	} else if (was_handed_over(s, t)) {
-		ph__txn_decide_all(t, PH_IN_DOUBT, PH_EINDOUBT, PH_STAGE_BODY, why->cause, NULL);
+		ph__txn_decide_round(t, PH_DEFERRED, PH_EDEFERRED, stage_of(t), PH_CAUSE_REPLY, &kept);
+	} else if (doubt) {
+		ph__txn_decide_round(t, PH_IN_DOUBT, PH_EINDOUBT, PH_STAGE_BODY, why->cause, NULL);
 	} else if (t->behind_surprise || why->cause == PH_CAUSE_AFTER_SURPRISE) {
-		t->again = true;
+		t->again = t->bare || !ph__txn_round_is_decided(t);
 	} else {
-		ph__txn_decide_all(t, PH_DEFERRED, code, stage_of(t), why->cause, NULL);
+		ph__txn_decide_round(t, PH_DEFERRED, code, stage_of(t), why->cause, NULL);
 	}
-	if (t->error.code != PH_OK || t->again)
+	if ((t->error.code != PH_OK && !doubt) || t->again)
 		return;
 	ph__error_copy(&t->error, why);
-	if (reply == NULL && was_handed_over(s, t))
+	if (doubt)
 		t->error.code = PH_EINDOUBT, t->error.stage = PH_STAGE_BODY;
 }
 
@@ -96,7 +125,7 @@ ph__end_with(struct ph_smtp *s, enum ph_code code, enum ph_stage stage, enum ph_
              const char *fmt, ...)
 {
 	struct ph_error why = PH_ERROR_INIT;
-	char text[400];
+	char text[sizeof why.text];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -123,15 +152,26 @@ ph__wind_down(struct ph_smtp *s, bool drop)
 		ph__outq_drop(&s->out);
 }
 
-/* Winding is over when nothing that has gone out waits for an answer. */
-void
-ph__check_winding(struct ph_smtp *s)
+/* What the replies still due could change: a transaction in flight that is not decided. */
+static bool
+is_anything_open(const struct ph_smtp *s)
 {
 	const struct ph__flight *f = s->count != 0 ? &s->fifo[s->head] : NULL;
 
-	if (!s->winding || s->phase == PH__CLOSED || ph__unsent(s) != 0)
-		return;
-	if (f != NULL && f->end <= s->out.sent)
+	if (f == NULL || f->end > s->out.sent)
+		return false;
+	for (const struct ph_txn *t = s->txns; t != NULL; t = t->next)
+		if (t->bare || (t->phase != PH__TXN_QUEUED && !ph__txn_round_is_decided(t)))
+			return true;
+	return false;
+}
+
+/* Winding is over when nothing that has gone out waits for an answer, or no answer matters: a server
+ * that refuses and then falls silent must not hold us. */
+void
+ph__check_winding(struct ph_smtp *s)
+{
+	if (!s->winding || s->phase == PH__CLOSED || ph__unsent(s) != 0 || is_anything_open(s))
 		return;
 	ph__end_with(s, PH_EDEFERRED, PH_STAGE_BODY, PH_CAUSE_AFTER_SURPRISE,
 	             "the connection was given up because a message on it was refused half-way");

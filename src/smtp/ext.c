@@ -4,27 +4,14 @@
 #include "smtp/ext.h"
 
 #include "base/bounds.h"
-
-static struct ph_str
-next_word(struct ph_str *s)
-{
-	struct ph_str word;
-
-	while (s->len != 0 && *s->ptr == ' ')
-		s->ptr++, s->len--;
-	word.ptr = s->ptr;
-	while (s->len != 0 && *s->ptr != ' ')
-		s->ptr++, s->len--;
-	word.len = (size_t)(s->ptr - word.ptr);
-	return word;
-}
+#include "base/calendar.h"
 
 static void
 parse_size(struct ph__extensions *e, struct ph_str parameter)
 {
 	uint64_t n;
 
-	if (ph__str_to_uint(next_word(&parameter), UINT64_MAX, &n))
+	if (ph__str_to_uint(ph__str_word(&parameter), UINT64_MAX, &n))
 		e->size = n;
 }
 
@@ -33,24 +20,43 @@ parse_limits(struct ph__extensions *e, struct ph_str parameter)
 {
 	struct ph_str word;
 
-	while ((word = next_word(&parameter)).len != 0) {
-		const char *eq = memchr(word.ptr, '=', word.len);
-		struct ph_str name, value;
+	while ((word = ph__str_word(&parameter)).len != 0) {
+		struct ph_str name = ph__str_cut(&word, '=');
 		uint64_t n;
 
-		if (eq == NULL)
-			continue;
-		name = (struct ph_str){ word.ptr, (size_t)(eq - word.ptr) };
-		value = (struct ph_str){ eq + 1, word.len - name.len - 1 };
-		if (!ph__str_to_uint(value, 999999, &n) || n == 0)
+		if (!ph__str_to_uint(word, 999999, &n) || n == 0)
 			continue; /* RFC 9422 §4: one to six digits, not zero */
-		if (ph__str_eq_nocase(name, ph__str("MAILMAX")))
+		if (ph__str_is(name, "MAILMAX"))
 			e->mail_max = n;
-		else if (ph__str_eq_nocase(name, ph__str("RCPTMAX")))
+		else if (ph__str_is(name, "RCPTMAX"))
 			e->rcpt_max = n;
-		else if (ph__str_eq_nocase(name, ph__str("RCPTDOMAINMAX")))
+		else if (ph__str_is(name, "RCPTDOMAINMAX"))
 			e->rcpt_domain_max = n;
 	}
+}
+
+/* deliverby-param = min-by-time *( "," extension-token ) (RFC 2852 §3) */
+static void
+parse_deliverby(struct ph__extensions *e, struct ph_str parameter)
+{
+	struct ph_str word = ph__str_word(&parameter);
+	uint64_t n;
+
+	if (ph__str_to_uint(ph__str_cut(&word, ','), PH__SECONDS_MAX, &n))
+		e->by_min = n;
+}
+
+/* max-future-release-interval SP max-future-release-date-time (RFC 4865 §3) */
+static void
+parse_futurerelease(struct ph__extensions *e, struct ph_str parameter)
+{
+	int64_t until;
+	uint64_t n;
+
+	if (ph__str_to_uint(ph__str_word(&parameter), PH__SECONDS_MAX, &n))
+		e->hold_max = n;
+	if (ph__date_parse_3339(ph__str_word(&parameter), &until))
+		e->hold_until_max = until;
 }
 
 static const struct {
@@ -69,6 +75,10 @@ static const struct {
 	{ "BINARYMIME",          PH__EXT_BINARYMIME,          NULL },
 	{ "DSN",                 PH__EXT_DSN,                 NULL },
 	{ "LIMITS",              PH__EXT_LIMITS,              parse_limits },
+	{ "DELIVERBY",           PH__EXT_DELIVERBY,           parse_deliverby },
+	{ "FUTURERELEASE",       PH__EXT_FUTURERELEASE,       parse_futurerelease },
+	{ "MT-PRIORITY",         PH__EXT_MT_PRIORITY,         NULL },
+	{ "REQUIRETLS",          PH__EXT_REQUIRETLS,          NULL },
 };
 
 void
@@ -83,6 +93,8 @@ ph__ext_forget(struct ph__extensions *e)
 {
 	e->bits = 0;
 	e->size = e->mail_max = e->rcpt_max = e->rcpt_domain_max = 0;
+	e->by_min = e->hold_max = 0;
+	e->hold_until_max = 0;
 	e->list = NULL;
 	e->count = 0;
 	ph__arena_reset(&e->arena);
@@ -109,11 +121,11 @@ is_keyword(struct ph_str s)
 static void
 split_line(struct ph_str line, struct ph_str *keyword, struct ph_str *parameter)
 {
-	*keyword = next_word(&line);
+	*keyword = ph__str_word(&line);
 	while (line.len != 0 && *line.ptr == ' ')
 		line.ptr++, line.len--;
 	*parameter = line;
-	if (keyword->len > 5 && ph__str_eq_nocase((struct ph_str){ keyword->ptr, 5 }, ph__str("AUTH="))) {
+	if (keyword->len > 5 && ph__str_begins(*keyword, "AUTH=")) {
 		parameter->len += (size_t)(parameter->ptr - (keyword->ptr + 5));
 		parameter->ptr = keyword->ptr + 5;
 		keyword->len = 4;
@@ -137,7 +149,7 @@ add_line(struct ph__extensions *e, struct ph_str line)
 	e->list[e->count].parameter = p;
 	e->count++;
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-		if (!ph__str_eq_nocase(keyword, ph__str(table[i].keyword)))
+		if (!ph__str_is(keyword, table[i].keyword))
 			continue;
 		e->bits |= (unsigned)table[i].bit;
 		if (table[i].parse != NULL)
@@ -189,8 +201,8 @@ ph__ext_offers_mechanism(const struct ph__extensions *e, const char *mechanism)
 
 		if (!ph__cstr_eq_nocase(e->list[i].keyword, "AUTH"))
 			continue;
-		while ((word = next_word(&words)).len != 0)
-			if (ph__str_eq_nocase(word, ph__str(mechanism)))
+		while ((word = ph__str_word(&words)).len != 0)
+			if (ph__str_is(word, mechanism))
 				return true;
 	}
 	return false;

@@ -23,13 +23,20 @@ enum ph__ext {
 	PH__EXT_CHUNKING            = 1 << 7,
 	PH__EXT_BINARYMIME          = 1 << 8,
 	PH__EXT_DSN                 = 1 << 9,
-	PH__EXT_LIMITS              = 1 << 10
+	PH__EXT_LIMITS              = 1 << 10,
+	PH__EXT_DELIVERBY           = 1 << 11,
+	PH__EXT_FUTURERELEASE       = 1 << 12,
+	PH__EXT_MT_PRIORITY         = 1 << 13,
+	PH__EXT_REQUIRETLS          = 1 << 14
 };
 
 struct ph__extensions {
 	unsigned bits;
 	uint64_t size;             /* SIZE: 0 none stated (RFC 1870 §4) */
 	uint64_t mail_max, rcpt_max, rcpt_domain_max; /* LIMITS (RFC 9422); 0: none stated */
+	uint64_t by_min;           /* DELIVERBY: seconds at least, of a deadline with return (RFC 2852 §3) */
+	uint64_t hold_max;         /* FUTURERELEASE: seconds at most (RFC 4865 §3); 0: none stated */
+	int64_t  hold_until_max;   /* and until then at most, seconds since 1970; 0: none stated */
 	struct { const char *keyword, *parameter; } *list;
 	size_t count;
 	struct ph__arena arena;    /* the strings and the list */

@@ -75,7 +75,7 @@ next_verb(const struct ph_txn *t)
 		return PH__V_RSET;
 	if (!t->mail_sent)
 		return PH__V_MAIL;
-	if (t->rcpt_next < t->rcpt_count)
+	if (t->rcpt_next < t->round_end)
 		return PH__V_RCPT;
 	if (!t->chunked && !t->data_sent)
 		return PH__V_DATA;
@@ -91,7 +91,18 @@ may_send(const struct ph_smtp *s)
 
 	if (f == NULL)
 		return true;
+	if (s->no_riding && f->verb == PH__V_BODY)
+		return false;
 	return ph__pipelines(s) && !ph__verbs[f->verb].barrier && s->count < PH__IN_FLIGHT_MAX;
+}
+
+/* Nothing goes behind it before it is answered. One whose size is unknown may turn out too large
+ * midway, and Exim then reads the rest of the chunk as commands: what the message says there would be
+ * answered in the place of a message behind it. */
+static bool
+is_exclusive(const struct ph_txn *t)
+{
+	return t->no_dup || (t->chunked && !t->facts.known);
 }
 
 /* Whether a chunked transaction may be begun beside those under way. */
@@ -103,13 +114,24 @@ window_is_open(const struct ph_smtp *s, const struct ph_txn *t)
 	return s->chunked_unanswered < limit;
 }
 
+/* On to the next recipient of this round. */
 static bool
-skip_decided(struct ph_txn *t)
+skip_others(struct ph_txn *t)
 {
-	while (t->rcpt_next < t->rcpt_count &&
-	       t->rcpts[t->rcpt_next].out.outcome != PH_PENDING)
+	while (t->rcpt_next < t->round_end &&
+	       (t->rcpts[t->rcpt_next].out.outcome != PH_PENDING || t->rcpts[t->rcpt_next].put_off))
 		t->rcpt_next++;
-	return t->rcpt_next < t->rcpt_count;
+	return t->rcpt_next < t->round_end;
+}
+
+/* The server's limits let nothing more begin: what waits is tried on the next connection. */
+static void
+hand_back(struct ph_smtp *s)
+{
+	while (s->upcoming != NULL) {
+		s->upcoming->again = true;
+		ph__session_unlink(s, s->upcoming);
+	}
 }
 
 /* Takes the next queued transaction in hand, if the rules let it begin now. */
@@ -120,20 +142,27 @@ begin_next(struct ph_smtp *s)
 
 	if (t == NULL || !may_send(s))
 		return false;
+	if (!t->bare && ph__session_is_spent(s)) {
+		hand_back(s);
+		return false;
+	}
 	t->chunked = !t->bare && ph__offers(s, PH__EXT_CHUNKING) && !s->opts.no_chunking;
 	if ((t->chunked || s->chunked_unanswered != 0) && !window_is_open(s, t))
 		return false;
-	s->upcoming = t->next;
-	if (!t->bare && (!skip_decided(t) || ph__rule_out(s, t))) {
+	if (!t->bare && (!skip_others(t) || ph__rule_out(s, t))) {
 		ph__session_unlink(s, t);
 		return true;
 	}
+	if (!t->bare && !ph__plan_round(s, t))
+		return s->phase != PH__CLOSED;
+	s->upcoming = t->next;
 	t->needs_rset = !t->bare && (s->open_at_server || s->chunked_unanswered != 0);
+	t->rides = s->count != 0 && ph__session_newest(s)->verb == PH__V_BODY;
 	t->phase = PH__TXN_ENVELOPE;
 	ph__lines_init(&t->lines, t->ends, !t->chunked);
 	if (t->chunked)
 		s->chunked_unanswered++;
-	s->exclusive |= t->no_dup;
+	s->exclusive |= is_exclusive(t);
 	s->cur = t;
 	return true;
 }
@@ -153,10 +182,10 @@ leave_envelope(struct ph_smtp *s, struct ph_txn *t)
 {
 	bool answered = t->unanswered == 0;
 
-	if (t->bare || t->rcpt_next < t->rcpt_count || !t->mail_sent)
+	if (t->bare || skip_others(t) || !t->mail_sent)
 		return;
 	if (answered && (t->mail == PH__ANSWER_NO || t->accepted == 0)) {
-		s->open_at_server = t->mail == PH__ANSWER_YES;
+		s->open_at_server |= t->mail == PH__ANSWER_YES;
 		t->phase = PH__TXN_WAITING;
 		s->cur = NULL;
 		ph__maybe_finish(s, t);
@@ -184,7 +213,7 @@ ph__session_send_more(struct ph_smtp *s)
 			continue;
 		if ((v = next_verb(t)) == PH__V_NONE || !may_send(s))
 			return;
-		if (v == PH__V_RCPT && !skip_decided(t))
+		if (v == PH__V_RCPT && !skip_others(t))
 			continue;
 		if (!ph__verbs[v].encode(s, t)) {
 			ph__end_nomem(s);
@@ -225,16 +254,30 @@ ph__session_unlink(struct ph_smtp *s, struct ph_txn *t)
 		s->cur = NULL;
 	if (t->chunked && t->phase != PH__TXN_QUEUED)
 		s->chunked_unanswered--;
-	if (t->no_dup && t->phase != PH__TXN_QUEUED)
+	if (is_exclusive(t) && t->phase != PH__TXN_QUEUED)
 		s->exclusive = false;
+	ph__txn_end_round(t);
 	t->phase = PH__TXN_DONE;
 	append(&s->finished, &s->finished_last, t);
+}
+
+void
+ph__session_forbid_riding(struct ph_smtp *s)
+{
+	s->no_riding = true;
+}
+
+bool
+ph__session_lost_riders(const struct ph_smtp *s)
+{
+	return s->lost_riders;
 }
 
 static enum ph_code
 submit(struct ph_smtp *s, struct ph_txn *t, const struct ph_source_facts *facts)
 {
-	if (s->phase != PH__READY || s->winding || t->phase != PH__TXN_IDLE)
+	if (s->phase != PH__READY || s->winding || t->phase != PH__TXN_IDLE ||
+	    (!t->bare && ph__session_is_spent(s)))
 		return PH_EUSAGE;
 	ph__txn_start(t, facts);
 	append(&s->txns, &s->txns_last, t);

@@ -33,14 +33,23 @@ ph__on_greeting(struct ph_smtp *s, const struct ph__flight *f, const struct ph_r
 	ph__session_tell_reply(s, f->verb, r);
 }
 
-void
-ph__on_hello(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r)
+/* What EHLO taught, and the envelope, hold no longer. */
+static void
+start_anew(struct ph_smtp *s)
 {
 	ph__ext_forget(&s->ext);
 	s->esmtp = false;
 	s->open_at_server = false;
 	s->hand_rcpts = 0;
-	s->phase = ph__is_positive(r) ? PH__READY : PH__HELLO;
+	s->phase = PH__HELLO;
+}
+
+void
+ph__on_hello(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r)
+{
+	start_anew(s);
+	if (ph__is_positive(r))
+		s->phase = PH__READY;
 	if (ph__is_positive(r) && f->verb != PH__V_HELO) {
 		s->esmtp = true;
 		if (!ph__ext_parse(&s->ext, (struct ph_str){ r->text, r->len })) {
@@ -97,7 +106,6 @@ ph__on_auth(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 	}
 	if (r->code != 334) {
 		ph__buf_done(&s->auth_initial);
-		ph__buf_done(&s->auth_sent);
 		ph__session_tell_reply(s, PH__V_AUTH, r);
 		return;
 	}
@@ -115,6 +123,16 @@ ph__on_auth(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 		return;
 	}
 	tell_challenge(s, r);
+}
+
+/* The 220 is a greeting: the server takes us for the client that was described, who has not said EHLO
+ * yet. (Postfix before 2.3 answers 250 and goes on as before.) */
+void
+ph__on_xclient(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r)
+{
+	if (r->code == 220)
+		start_anew(s);
+	ph__session_tell_reply(s, f->verb, r);
 }
 
 void
@@ -186,7 +204,7 @@ ph__on_mail(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 		return;
 	}
 	t->mail = PH__ANSWER_NO;
-	if (t->behind_surprise || t->rset_refused) {
+	if (t->behind_surprise || t->behind_refusal || t->rset_refused) {
 		t->again = true;
 	} else {
 		struct ph_reply kept = ph__txn_keep(t, r);
@@ -223,7 +241,11 @@ ph__on_rcpt(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 		t->again = true;
 		return;
 	}
+	if (ph__is_too_many(s, f, r))
+		return;
 	kept = ph__txn_keep(t, r);
+	if (r->code == 421) /* those before it, too, are deferred by the reply to this RCPT */
+		ph__txn_decide_round(t, PH_DEFERRED, PH_EDEFERRED, PH_STAGE_RCPT, PH_CAUSE_REPLY, &kept);
 	ph__txn_decide(t, f->rcpt, outcome_of(r), code_of(r), PH_STAGE_RCPT, PH_CAUSE_REPLY, &kept);
 	s->ev_rcpt = true;
 	s->rcpt_txn = t;
@@ -281,12 +303,12 @@ ph__on_data(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 	}
 	if (t->bare) {
 		ph__session_tell_reply(s, f->verb, r);
-	} else if (!t->rset_refused) { /* else it may speak of an older envelope */
+	} else if (!t->again) { /* else it may speak of an older envelope */
 		kept = ph__txn_keep(t, r);
-		ph__txn_decide_all(t, outcome_of(r), code_of(r), PH_STAGE_DATA, PH_CAUSE_REPLY, &kept);
+		ph__txn_decide_round(t, outcome_of(r), code_of(r), PH_STAGE_DATA, PH_CAUSE_REPLY, &kept);
 	}
 	if (!t->bare)
-		s->open_at_server = t->mail == PH__ANSWER_YES;
+		s->open_at_server |= t->mail == PH__ANSWER_YES;
 	t->phase = PH__TXN_WAITING;
 	s->cur = NULL;
 }
@@ -306,9 +328,9 @@ ph__finals_left(const struct ph_smtp *s, const struct ph__flight *f)
 static size_t
 taker(const struct ph_txn *t, size_t n)
 {
-	size_t i = 0;
+	size_t i = t->settled;
 
-	for (; i < t->rcpt_count; i++)
+	for (; i < t->round_end; i++)
 		if (t->rcpts[i].accepted && n-- == 0)
 			break;
 	return i;
@@ -340,7 +362,7 @@ decide_final(struct ph_smtp *s, struct ph_txn *t, const struct ph_reply *r, bool
 	}
 	kept = ph__txn_keep(t, r);
 	if (!each) {
-		for (size_t i = 0; i < t->rcpt_count; i++)
+		for (size_t i = t->settled; i < t->round_end; i++)
 			if (t->rcpts[i].accepted)
 				ph__txn_decide(t, i, outcome, code, PH_STAGE_BODY, PH_CAUSE_REPLY, &kept);
 		return;
@@ -379,14 +401,28 @@ stop_early(struct ph_smtp *s, struct ph_txn *t)
 		ph__wind_down(s, true);
 }
 
+/* After a refused message the envelope may still be in force: Postfix keeps it when its
+ * smtpd_end_of_data_restrictions refuse, and answers the next MAIL with 503. RSET ends it; a MAIL that
+ * is on its way already may be refused for the old envelope's sake. */
+static void
+distrust_envelope(struct ph_smtp *s, const struct ph_txn *refused)
+{
+	s->open_at_server = true;
+	for (struct ph_txn *t = refused->next; t != NULL && t->mail_sent; t = t->next)
+		t->behind_refusal = !t->rset_sent;
+}
+
 void
 ph__on_body(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r)
 {
 	if (is_no_final_reply(s, f, r))
 		return;
 	decide_final(s, f->txn, r, s->opts.lmtp);
-	if (!ph__is_positive(r))
-		stop_early(s, f->txn);
+	if (ph__is_positive(r))
+		return;
+	if (!s->opts.lmtp) /* there it is one recipient's reply of several */
+		distrust_envelope(s, f->txn);
+	stop_early(s, f->txn);
 }
 
 /* After a refused BDAT real servers differ: some keep the transaction open, some read the refused
@@ -426,14 +462,14 @@ ph__maybe_finish(struct ph_smtp *s, struct ph_txn *t)
 
 	if (t == NULL || t->phase != PH__TXN_WAITING || t->unanswered != 0)
 		return;
-	all_good = t->accepted == t->rcpt_count;
-	for (size_t i = 0; i < t->rcpt_count && all_good; i++)
-		all_good = t->rcpts[i].out.outcome == PH_ACCEPTED;
+	all_good = t->accepted == t->rcpts_written;
+	for (size_t i = t->settled; i < t->round_end && all_good; i++)
+		all_good = !t->rcpts[i].accepted || t->rcpts[i].out.outcome == PH_ACCEPTED;
 	if (!all_good)
 		s->window = 1;
 	else if (s->window < s->opts.window)
 		s->window++; /* one for each accepted: it doubles with every round trip */
 	if (!t->again)
-		ph__txn_decide_all(t, PH_DEFERRED, PH_EPROTOCOL, PH_STAGE_BODY, PH_CAUSE_GARBAGE, NULL);
+		ph__txn_decide_round(t, PH_DEFERRED, PH_EPROTOCOL, PH_STAGE_BODY, PH_CAUSE_GARBAGE, NULL);
 	ph__session_unlink(s, t);
 }

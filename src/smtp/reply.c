@@ -103,7 +103,8 @@ take_line(struct ph__reply_parser *r, char *p, size_t n, struct ph_reply *reply)
 	if (n != 0 && p[n - 1] == '\r')
 		n--;
 	p[n] = '\0'; /* @UNSAFE: where the CR or LF was */
-	if ((state = judge_line(r, (struct ph_str){ p, n }, &is_last, &text)) == PH__REPLY_BAD)
+	r->line.len = n;
+	if ((state = judge_line(r, r->line, &is_last, &text)) == PH__REPLY_BAD)
 		return state;
 	r->octets += n;
 	if (++r->lines > PH__REPLY_LINES_MAX || r->octets > PH__REPLY_BYTES_MAX)
@@ -140,6 +141,7 @@ ph__reply_feed(struct ph__reply_parser *r, char *in, size_t len, size_t *used,
 		assert(r->scanned <= len - *used);
 		lf = memchr(from + r->scanned, '\n', len - *used - r->scanned);
 		n = lf != NULL ? (size_t)(lf - from) : len - *used;
+		r->line = (struct ph_str){ from, n };
 		if (n > PH__REPLY_LINE_MAX)
 			return endless(r, "a reply line without end");
 		if (lf == NULL) {

@@ -19,7 +19,8 @@ struct ph__reply_parser {
 	unsigned lines;
 	size_t   octets;       /* of all its lines */
 	size_t   scanned;      /* of the unfinished line, known to hold no LF */
-	const char *why;       /* PH__REPLY_BAD: static text */
+	const char *why;       /* PH__REPLY_BAD: static text; */
+	struct ph_str line;    /* and the line that is bad, as far as it came: in the octets fed last */
 	bool endless;          /* PH__REPLY_BAD: because of a bound */
 };
 

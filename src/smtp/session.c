@@ -5,6 +5,11 @@
  * never more than one reply to remember and the texts need not be copied. */
 #include "smtp/session.h"
 
+#include "base/base64.h"
+#include "base/escape.h"
+
+#define QUOTED_MAX 80              /* octets of what is no reply */
+#define TOKEN_MIN 12               /* octets: an access token cannot be guessed; shorter are words */
 #define FEED_MAX ((size_t)1 << 20) /* octets kept for next_event(): many flights' replies */
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -94,20 +99,25 @@ ph_smtp_free(struct ph_smtp *s)
 	ph__outq_done(&s->out);
 	ph__ext_done(&s->ext);
 	ph__free(&s->mem, s->fifo);
+	for (size_t i = 0; i < s->domain_count; i++)
+		ph__free(&s->mem, s->domains[i]);
+	ph__free(&s->mem, s->domains);
 	mem = s->mem;
 	ph__free(&mem, s);
 }
 
 void
-ph_smtp_tls_done(struct ph_smtp *s, uint64_t now_ms)
+ph_smtp_tls_done(struct ph_smtp *s, bool verified, uint64_t now_ms)
 {
 	s->now = now_ms;
 	if (s->phase != PH__TLS)
 		return;
 	/* RFC 3207 §4.2: nothing learnt before the handshake may be used after it */
 	ph__ext_forget(&s->ext);
+	s->rcpt_limit = 0;
 	s->esmtp = false;
 	s->tls = true;
+	s->verified = verified;
 	if (s->implicit) {
 		s->implicit = false;
 		await_greeting(s);
@@ -132,15 +142,16 @@ static void
 take_unasked(struct ph_smtp *s, const struct ph_reply *r)
 {
 	struct ph_error why = PH_ERROR_INIT;
+	char quoted[PH__QUOTE_SIZE];
 
+	ph__quote(quoted, (struct ph_str){ r->text, r->len });
 	if (r->code != 421) {
 		ph__end_with(s, PH_EPROTOCOL, ph__session_stage(s), PH_CAUSE_UNASKED_REPLY,
-		             "the server sent a reply that belongs to no command: %u %.200s", r->code,
-		             r->text);
+		             "the server sent a reply that belongs to no command: %u %s", r->code, quoted);
 		return;
 	}
 	ph__fail(&why, PH_EDEFERRED, ph__session_stage(s), PH_CAUSE_REPLY,
-	         "the server closes the connection: 421 %.300s", r->text);
+	         "the server closes the connection: 421 %s", quoted);
 	why.reply = r->code;
 	ph__end(s, &why, r);
 }
@@ -149,12 +160,22 @@ static void
 end_by_421(struct ph_smtp *s, enum ph_stage stage, const struct ph_reply *r)
 {
 	struct ph_error why = PH_ERROR_INIT;
+	char quoted[PH__QUOTE_SIZE];
 
-	ph__fail(&why, PH_EDEFERRED, stage, PH_CAUSE_REPLY,
-	         "the server closes the connection: 421 %.300s", r->text);
+	ph__fail(&why, PH_EDEFERRED, stage, PH_CAUSE_REPLY, "the server closes the connection: 421 %s",
+	         ph__quote(quoted, (struct ph_str){ r->text, r->len }));
 	why.reply = r->code;
 	memcpy(why.enhanced, r->enhanced, sizeof why.enhanced);
 	ph__end(s, &why, r);
+}
+
+/* What a server says behind our response may be made of the password: with SCRAM's signature or
+ * DIGEST-MD5's rspauth, guesses can be tried at leisure by whoever is given the transcript. */
+static bool
+answers_a_response(const struct ph_smtp *s, const struct ph_reply *r)
+{
+	return r->code == 334 && s->auth_by_mechanism && s->count != 0 &&
+	       s->fifo[s->head].verb == PH__V_AUTH_STEP;
 }
 
 static void
@@ -162,6 +183,9 @@ trace_reply(struct ph_smtp *s, const struct ph_reply *r)
 {
 	struct ph_str rest = { r->text, r->len };
 	bool refused = r->code >= 400;
+
+	if (answers_a_response(s, r))
+		rest = ph__str("[hidden]");
 
 	while (s->opts.trace) {
 		const char *lf = memchr(rest.ptr, '\n', rest.len);
@@ -180,21 +204,83 @@ trace_reply(struct ph_smtp *s, const struct ph_reply *r)
 	}
 }
 
+/* False: it is not in the text. */
+static bool
+hide(char *text, size_t n, struct ph_str secret)
+{
+	char *at = text, *hit;
+
+	for (; secret.len >= PH__SECRET_MIN &&
+	     (hit = memmem(at, (size_t)(text + n - at), secret.ptr, secret.len)) != NULL;
+	     at = hit + secret.len)
+		memset(hit, '*', secret.len);
+	return at != text;
+}
+
+/* What is secret in a response: the token of OAUTHBEARER and XOAUTH2, what stands last in PLAIN's,
+ * all of LOGIN's. */
+static struct ph_str
+innermost(struct ph_str response, bool *is_token)
+{
+	static const char bearer[] = "auth=Bearer ";
+	const char *end = response.ptr + response.len;
+	const char *p = memmem(response.ptr, response.len, bearer, sizeof bearer - 1), *behind;
+
+	*is_token = p != NULL;
+	if (p != NULL) {
+		p += sizeof bearer - 1;
+		behind = memchr(p, '\1', (size_t)(end - p));
+		return (struct ph_str){ p, (size_t)((behind != NULL ? behind : end) - p) };
+	}
+	p = memrchr(response.ptr, '\0', response.len);
+	return p != NULL ? (struct ph_str){ p + 1, (size_t)(end - p) - 1 } : response;
+}
+
+/* A challenge behind a token is the refusal in words, and may quote it. False: out of memory. */
+static bool
+hide_in_challenge(struct ph_smtp *s, char *text, size_t n, struct ph_str token)
+{
+	struct ph__buf said, shown;
+
+	ph__buf_init(&said, &s->mem, PH__REPLY_BYTES_MAX);
+	ph__buf_init(&shown, &s->mem, PH__REPLY_BYTES_MAX);
+	said.secret = true;
+	if (ph__base64_decode(&said, (struct ph_str){ text, n }) && said.len != 0 &&
+	    hide(said.p, said.len, token) && ph__base64_encode(&shown, said.p, said.len, false))
+		memcpy(text, shown.p, n); /* strict base64: as long as it was */
+	ph__buf_done(&said);
+	ph__buf_done(&shown);
+	return said.state != PH__BUF_NOMEM && shown.state != PH__BUF_NOMEM;
+}
+
 /* Servers have been seen that quote the line they do not like: ours, with the password in it. What
- * we sent is made unreadable before anybody sees the reply. Its text is in our own buffers. */
-static void
+ * we sent is made unreadable before anybody sees the reply, to the session's end; in the answer to AUTH
+ * the password or token as it is, too. False: out of memory. */
+static bool
 hide_echo(struct ph_smtp *s, const struct ph_reply *r)
 {
-	const char *secret = ph__buf_cstr(&s->auth_sent);
-	size_t n = s->auth_sent.len, left = r->len;
-	char *at = (char *)r->text;
+	struct ph_str sent = ph__buf_str(&s->auth_sent), secret;
+	char *text = (char *)r->text; /* it is in our own buffers */
+	struct ph__buf raw;
+	bool is_token, ok = true;
 
-	if (n < 4)
-		return;
-	for (char *hit; (hit = memmem(at, left, secret, n)) != NULL; at = hit + n) {
-		memset(hit, '*', n);
-		left = (size_t)(r->text + r->len - hit) - n;
+	(void)hide(text, r->len, sent);
+	if (sent.len == 0 || (!s->hide_next && ph__session_stage(s) != PH_STAGE_AUTH))
+		return true;
+	ph__buf_init(&raw, &s->mem, PH__AUTH_LINE_MAX);
+	raw.secret = true;
+	if (ph__base64_decode(&raw, sent)) {
+		secret = innermost(ph__buf_str(&raw), &is_token);
+		if (is_token && secret.len < TOKEN_MIN)
+			ok = true;
+		else if (r->code != 334)
+			(void)hide(text, r->len, secret);
+		else if (is_token)
+			ok = hide_in_challenge(s, text, r->len, secret);
 	}
+	ok = ok && raw.state != PH__BUF_NOMEM;
+	ph__buf_done(&raw);
+	return ok;
 }
 
 static void
@@ -203,7 +289,10 @@ take_reply(struct ph_smtp *s, const struct ph_reply *r)
 	struct ph__flight f;
 	bool midway; /* a message may be refused before its end, once it has begun */
 
-	hide_echo(s, r);
+	if (!hide_echo(s, r)) {
+		ph__end_nomem(s);
+		return;
+	}
 	trace_reply(s, r);
 	s->rate_clock = false;
 	if (s->count == 0) {
@@ -232,7 +321,8 @@ take_reply(struct ph_smtp *s, const struct ph_reply *r)
 	ph__session_send_more(s);
 }
 
-/* What looks like TLS in answer to clear text: an alert or a handshake record. */
+/* What looks like TLS in place of a greeting: an alert or a handshake record. Later it is garbage: a
+ * server that has spoken in clear does not speak TLS from the first octet. */
 static bool
 is_tls_record(const struct ph_smtp *s)
 {
@@ -244,16 +334,26 @@ is_tls_record(const struct ph_smtp *s)
 static void
 end_by_garbage(struct ph_smtp *s, size_t from)
 {
+	struct ph_str line = s->parser.line;
+	char quoted[PH__QUOTE_SIZE];
+
 	s->in_at = from;
-	if (!s->tls && is_tls_record(s)) {
+	if (s->phase == PH__GREETING && !s->tls && is_tls_record(s)) {
 		ph__end_with(s, PH_ESECURITY, ph__session_stage(s), PH_CAUSE_CLEAR_ON_TLS,
 		             "the server speaks TLS from the first octet, and we spoke clear text");
 		ph__hint(&s->error, "use --tls=implicit, or an smtps:// URL");
 		return;
 	}
+	if (s->auth_sent.len != 0) /* it may quote that, in part */
+		line.len = 0;
+	if (line.len > QUOTED_MAX)
+		line.len = QUOTED_MAX;
 	ph__end_with(s, PH_EPROTOCOL, ph__session_stage(s),
-	             s->parser.endless ? PH_CAUSE_LIMIT : PH_CAUSE_GARBAGE,
-	             "the server does not speak SMTP: %s", s->parser.why);
+	             s->parser.endless ? PH_CAUSE_LIMIT : PH_CAUSE_GARBAGE, "%s: %s%s%s%s",
+	             s->phase == PH__GREETING ? "the server does not speak SMTP"
+	                                      : "the server's answer is not SMTP",
+	             s->parser.why, line.len != 0 ? ": \"" : "", ph__quote(quoted, line),
+	             line.len != 0 ? "\"" : "");
 }
 
 /* Octets wait to be parsed, and somebody waits for a reply. */
@@ -345,16 +445,21 @@ static bool
 end_by_eof(struct ph_smtp *s)
 {
 	struct ph_error why = PH_ERROR_INIT;
+	const char *silence;
 
 	if (!s->eof || s->phase == PH__CLOSED)
 		return false;
+	silence = ph__session_silence(s);
 	if (s->count != 0 && s->fifo[s->head].verb == PH__V_QUIT)
 		why.stage = PH_STAGE_QUIT;
 	else if (s->eof_cause.code != PH_OK)
 		why = s->eof_cause;
 	else
 		ph__fail(&why, PH_EDEFERRED, PH_STAGE_PREPARE, PH_CAUSE_LOST,
-		         "the server closed the connection without a word");
+		         "the server closed the connection%s%s", silence != NULL ? " and " : "",
+		         silence != NULL ? silence : "");
+	if (why.code != PH_OK && why.text[0] == '\0') /* a lent transport need not say */
+		ph__fail(&why, why.code, why.stage, why.cause, "the connection failed");
 	if (why.code != PH_OK)
 		why.stage = ph__session_stage(s); /* the transport does not know it */
 	ph__end(s, &why, NULL);
@@ -419,7 +524,10 @@ tell(struct ph_smtp *s, struct ph_smtp_event *ev)
 		t->phase = PH__TXN_IDLE;
 		ev->type = PH_EV_TXN_DONE;
 		ev->txn = t;
-		ev->again = t->again && !ph__txn_is_decided(t);
+		if (!ph__txn_is_decided(t)) {
+			ev->again = t->again;
+			ev->more = !t->again;
+		}
 	} else if (s->ev_tls) {
 		s->ev_tls = false;
 		ev->type = PH_EV_WANT_TLS;
@@ -485,9 +593,15 @@ ph_smtp_offers_mechanism(const struct ph_smtp *s, const char *mechanism)
 }
 
 bool
+ph_smtp_is_esmtp(const struct ph_smtp *s)
+{
+	return s->esmtp;
+}
+
+bool
 ph_smtp_is_ready(const struct ph_smtp *s)
 {
-	return s->phase == PH__READY && !s->winding;
+	return s->phase == PH__READY && !s->winding && !ph__session_is_spent(s);
 }
 
 bool

@@ -27,12 +27,15 @@
 #include "smtp/reply.h"
 #include "smtp/txn.h"
 
+#define PH__SECRET_MIN 4 /* octets; shorter ones are found in any text */
+
 enum ph__phase { PH__GREETING, PH__HELLO, PH__TLS, PH__READY, PH__CLOSED };
 
 enum ph__verb {
 	PH__V_NONE, PH__V_GREETING, PH__V_HELO, PH__V_EHLO, PH__V_LHLO, PH__V_STARTTLS, PH__V_AUTH,
 	PH__V_AUTH_STEP, PH__V_MAIL, PH__V_RCPT, PH__V_DATA, PH__V_BODY, PH__V_BDAT, PH__V_RSET,
-	PH__V_NOOP, PH__V_VRFY, PH__V_EXPN, PH__V_HELP, PH__V_ETRN, PH__V_QUIT, PH__V_RAW,
+	PH__V_NOOP, PH__V_VRFY, PH__V_EXPN, PH__V_HELP, PH__V_ETRN, PH__V_XCLIENT, PH__V_XFORWARD,
+	PH__V_QUIT, PH__V_RAW,
 	PH__V_COUNT
 };
 
@@ -64,6 +67,7 @@ struct ph_smtp {
 	enum ph__phase phase;
 	bool implicit;             /* the TLS under way comes before the greeting */
 	bool tls;                  /* it is up */
+	bool verified;             /* and the peer has proved who it is */
 	uint64_t now;
 
 	struct ph__buf in;         /* octets not yet parsed: in.p[in_at .. in.len) */
@@ -85,11 +89,20 @@ struct ph_smtp {
 	bool exclusive;            /* one of them is marked no_dup */
 	bool open_at_server;       /* a MAIL is in force that nothing has ended */
 	bool winding;
+	bool no_riding;            /* nothing is written behind a final dot before its reply */
+	bool lost_riders;          /* the server did not see what was */
+
+	/* limits on what one session may carry (RFC 9422, and as found out) */
+	uint64_t mails;            /* MAIL commands written */
+	size_t rcpt_limit;         /* RCPTs that the server took before it said "too many"; 0: it has not */
+	char **domains;            /* recipients' domains, while RCPTDOMAINMAX is in force */
+	size_t domain_count, domain_cap;
+	bool spent;                /* a recipient has no room on it any more */
 
 	struct ph__extensions ext;
 	bool esmtp;                /* EHLO or LHLO, not HELO */
 	struct ph__buf auth_initial; /* an initial response that waits for its 334 */
-	struct ph__buf auth_sent;  /* the last response, as it went */
+	struct ph__buf auth_sent;  /* the last response with a secret, as it went: not to be shown */
 	unsigned auth_rounds;
 	bool auth_by_mechanism;    /* ph_smtp_auth(), not a command by hand */
 	bool hide_next;            /* the next raw line answers a challenge */
@@ -133,8 +146,25 @@ bool ph__encode_mail(struct ph_smtp *s, struct ph_txn *t);
 bool ph__encode_rcpt(struct ph_smtp *s, struct ph_txn *t);
 bool ph__encode_data(struct ph_smtp *s, struct ph_txn *t);
 bool ph__encode_rset(struct ph_smtp *s, struct ph_txn *t);
+
+/* rule_out.c */
 /* Whether the server's stated limits or the message's own faults rule it out; decides it then. */
 bool ph__rule_out(struct ph_smtp *s, struct ph_txn *t);
+
+/* rounds.c */
+/* Chooses the recipients of t's next round. False: none of them fits into this session any more, or
+ * memory is out, which has ended it. */
+bool ph__plan_round(struct ph_smtp *s, struct ph_txn *t);
+/* RCPT f was answered "too many recipients": it is put off. False: the reply is its own. */
+bool ph__is_too_many(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
+/* Whether the server's limits let no further transaction begin on this connection. */
+bool ph__session_is_spent(const struct ph_smtp *s);
+/* Over DATA, the next envelope rides behind the final dot (RFC 2920 §3.1), and servers have been seen
+ * that lose it (chasquid 1.11). The session that finds out ends; those after it are told not to. */
+void ph__session_forbid_riding(struct ph_smtp *s);
+bool ph__session_lost_riders(const struct ph_smtp *s);
+/* Whether EHLO, HELO or LHLO has been answered, spent or not. */
+bool ph__session_is_open(const struct ph_smtp *s);
 
 /* on_reply.c */
 void ph__on_hello(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
@@ -148,6 +178,7 @@ void ph__on_data(struct ph_smtp *s, const struct ph__flight *f, const struct ph_
 void ph__on_body(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
 void ph__on_bdat(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
 void ph__on_rset(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
+void ph__on_xclient(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
 void ph__on_quit(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
 void ph__on_other(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r);
 /* How many final replies a completed body still brings (one, or LMTP's). */
@@ -164,6 +195,7 @@ void ph__end_nomem(struct ph_smtp *s);
 void ph__wind_down(struct ph_smtp *s, bool drop);
 void ph__check_winding(struct ph_smtp *s);
 enum ph_stage ph__session_stage(const struct ph_smtp *s); /* of what is waited for */
+const char *ph__session_silence(const struct ph_smtp *s);
 
 /* trace.c */
 void ph__trace(struct ph_smtp *s, char direction, bool refused, struct ph_str text);

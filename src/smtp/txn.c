@@ -114,7 +114,8 @@ copy_envelope(struct ph_txn *t, const struct ph_envelope *e, struct ph_error *er
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
 	if ((rc = copy_recipients(t, e, err)) != PH_OK ||
 	    (rc = join_parameters(t, e->mail_parameters, &t->mail_parameters, err)) != PH_OK ||
-	    (rc = join_parameters(t, e->rcpt_parameters, &t->rcpt_parameters, err)) != PH_OK)
+	    (rc = join_parameters(t, e->rcpt_parameters, &t->rcpt_parameters, err)) != PH_OK ||
+	    (rc = ph__txn_take_parameters(t, e, err)) != PH_OK)
 		return rc;
 	t->ends = e->line_ends;
 	t->no_dup = e->no_dup;
@@ -134,11 +135,12 @@ ph_txn_reuse(struct ph_txn *t, const struct ph_envelope *envelope, struct ph_err
 	memcpy(&e, envelope, n);
 	ph__arena_reset(&t->arena);
 	t->rcpts = NULL;
-	t->rcpt_count = 0;
+	t->rcpt_count = t->settled = t->round_end = 0;
 	t->utf8 = t->bare = false;
 	t->error.code = PH_OK;
 	t->bytes = 0;
-	t->session = 0;
+	t->kept = 0;
+	t->session = t->round = 0;
 	return copy_envelope(t, &e, err);
 }
 
@@ -168,6 +170,7 @@ ph__txn_new_bare(struct ph_txn **ret, const struct ph_allocator *mem)
 		return PH_ESYSTEM;
 	t->bare = true;
 	t->from = t->mail_parameters = t->rcpt_parameters = "";
+	ph__txn_no_parameters(t);
 	*ret = t;
 	return PH_OK;
 }
@@ -243,19 +246,49 @@ ph__txn_start(struct ph_txn *t, const struct ph_source_facts *facts)
 	t->needs_rset = t->rset_sent = t->mail_sent = t->data_sent = false;
 	t->rset_refused = t->taken_elsewhere = false;
 	t->chunked = t->all_written = t->again = t->behind_surprise = false;
-	t->rcpt_next = t->unanswered = t->rcpts_unanswered = t->accepted = t->final_next = 0;
-	t->bytes = 0;
+	t->rides = t->behind_refusal = false;
+	t->unanswered = t->rcpts_unanswered = t->rcpts_written = t->accepted = t->final_next = 0;
 	t->end = UINT64_MAX;
-	for (size_t i = 0; i < t->rcpt_count; i++)
-		t->rcpts[i].accepted = false;
+	for (size_t i = t->settled; i < t->round_end; i++)
+		t->rcpts[i].accepted = t->rcpts[i].put_off = false;
+	while (t->settled < t->rcpt_count && t->rcpts[t->settled].out.outcome != PH_PENDING)
+		t->settled++;
+	t->round++;
+	t->rcpt_next = t->settled;
+	t->round_end = t->rcpt_count;
+}
+
+bool
+ph__txn_needs_utf8(const struct ph_txn *t)
+{
+	return t->utf8 || (t->facts.header_known && t->facts.header_utf8);
+}
+
+bool
+ph__txn_is_binary(const struct ph_txn *t)
+{
+	return t->ends == PH_LINE_ENDS_BINARY &&
+	       (!t->facts.known || t->facts.nul || t->facts.bare ||
+	        t->facts.longest_line > PH__LINE_MAX);
+}
+
+bool
+ph__txn_has_known_size(const struct ph_txn *t)
+{
+	return t->facts.known && (t->facts.clean || t->ends != PH_LINE_ENDS_BINARY);
 }
 
 struct ph_reply
 ph__txn_keep(struct ph_txn *t, const struct ph_reply *reply)
 {
 	struct ph_reply kept = *reply;
-	char *text = ph__arena_strndup(&t->arena, reply->text, reply->len);
+	char *text;
 
+	if (kept.len > PH__KEPT_LEAST && kept.len > PH__KEPT_BYTES_MAX - t->kept)
+		kept.len = PH__KEPT_LEAST;
+	text = ph__arena_strndup(&t->arena, reply->text, kept.len);
+	if (text != NULL && kept.len > PH__KEPT_LEAST)
+		t->kept += kept.len;
 	kept.text = text != NULL ? text : "";
 	if (text == NULL)
 		kept.len = 0;
@@ -277,6 +310,7 @@ ph__txn_decide(struct ph_txn *t, size_t i, enum ph_outcome outcome, enum ph_code
 	if (kept != NULL)
 		r->reply = *kept;
 	r->session = t->session;
+	t->rcpts[i].round = t->round;
 }
 
 void
@@ -287,10 +321,36 @@ ph__txn_decide_all(struct ph_txn *t, enum ph_outcome outcome, enum ph_code code,
 		ph__txn_decide(t, i, outcome, code, stage, cause, kept);
 }
 
+void
+ph__txn_decide_round(struct ph_txn *t, enum ph_outcome outcome, enum ph_code code,
+                     enum ph_stage stage, enum ph_cause cause, const struct ph_reply *kept)
+{
+	for (size_t i = t->settled; i < t->round_end; i++)
+		if (!t->rcpts[i].put_off)
+			ph__txn_decide(t, i, outcome, code, stage, cause, kept);
+}
+
+void
+ph__txn_end_round(struct ph_txn *t)
+{
+	for (size_t i = t->settled; i < t->round_end; i++)
+		if (t->rcpts[i].round == t->round)
+			t->rcpts[i].in_company = t->accepted != 0;
+}
+
+bool
+ph__txn_round_is_decided(const struct ph_txn *t)
+{
+	for (size_t i = t->settled; i < t->round_end; i++)
+		if (!t->rcpts[i].put_off && t->rcpts[i].out.outcome == PH_PENDING)
+			return false;
+	return true;
+}
+
 bool
 ph__txn_is_decided(const struct ph_txn *t)
 {
-	for (size_t i = 0; i < t->rcpt_count; i++)
+	for (size_t i = t->settled; i < t->rcpt_count; i++)
 		if (t->rcpts[i].out.outcome == PH_PENDING)
 			return false;
 	return true;

@@ -23,6 +23,8 @@ const struct ph__verb_def ph__verbs[PH__V_COUNT] = {
 	[PH__V_EXPN]      = { "EXPN",     NULL,             ph__on_other,    PH_STAGE_HELLO,    PH__MS_COMMAND, true },
 	[PH__V_HELP]      = { "HELP",     NULL,             ph__on_other,    PH_STAGE_HELLO,    PH__MS_COMMAND, true },
 	[PH__V_ETRN]      = { "ETRN",     NULL,             ph__on_other,    PH_STAGE_HELLO,    PH__MS_COMMAND, true },
+	[PH__V_XCLIENT]   = { "XCLIENT",  NULL,             ph__on_xclient,  PH_STAGE_HELLO,    PH__MS_COMMAND, true },
+	[PH__V_XFORWARD]  = { "XFORWARD", NULL,             ph__on_other,    PH_STAGE_HELLO,    PH__MS_COMMAND, true },
 	[PH__V_QUIT]      = { "QUIT",     NULL,             ph__on_quit,     PH_STAGE_QUIT,     PH__MS_QUIT,    true },
 	[PH__V_RAW]       = { "",         NULL,             ph__on_other,    PH_STAGE_HELLO,    PH__MS_COMMAND, true },
 };
@@ -32,7 +34,7 @@ ph__verb_of(struct ph_str name)
 {
 	for (int v = PH__V_HELO; v < PH__V_RAW; v++)
 		if (v != PH__V_BODY && v != PH__V_AUTH_STEP &&
-		    ph__str_eq_nocase(name, ph__str(ph__verbs[v].name)))
+		    ph__str_is(name, ph__verbs[v].name))
 			return (enum ph__verb)v;
 	return PH__V_RAW;
 }

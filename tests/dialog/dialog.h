@@ -27,7 +27,7 @@
 
 enum step_kind {
 	STEP_END, STEP_PEER, STEP_EARLY, STEP_SENT, STEP_SUBMIT, STEP_SUBMIT_BODY, STEP_COMMAND,
-	STEP_RAW, STEP_EXPECT, STEP_AUTH, STEP_RESPOND, STEP_AUTH_CANCEL, STEP_TLS_DONE, STEP_EOF,
+	STEP_RAW, STEP_EXPECT, STEP_AUTH, STEP_RESPOND, STEP_AUTH_CANCEL, STEP_TLS_DONE, STEP_TLS_UNVERIFIED, STEP_EOF,
 	STEP_LOST, STEP_CANCEL, STEP_WAIT, STEP_EXPIRES, STEP_NEVER_EXPIRES, STEP_NEW_SESSION,
 	STEP_REFUSES, STEP_OFFERS_NOTHING, STEP_NOTHING
 };
@@ -60,6 +60,8 @@ struct step {
 #define respond(s)         { STEP_RESPOND, s, NULL, sizeof(s) - 1, 0, 0 }
 #define auth_cancel        { STEP_AUTH_CANCEL, NULL, NULL, 0, 0, 0 }
 #define tls_done           { STEP_TLS_DONE, NULL, NULL, 0, 0, 0 }
+/* The peer has not proved who it is. */
+#define tls_unverified     { STEP_TLS_UNVERIFIED, NULL, NULL, 0, 0, 0 }
 #define eof                { STEP_EOF, NULL, NULL, 0, 0, 0 }
 #define lost               { STEP_LOST, NULL, NULL, 0, 0, 0 }
 #define cancel             { STEP_CANCEL, NULL, NULL, 0, 0, 0 }
@@ -72,7 +74,7 @@ struct step {
 #define new_session        { STEP_NEW_SESSION, NULL, NULL, 0, 0, 0 }
 /* No extension is known. */
 #define offers_nothing     { STEP_OFFERS_NOTHING, NULL, NULL, 0, 0, 0 }
-/* The session takes no transaction now: PH_EUSAGE. */
+/* The session takes no transaction now: PH_EUSAGE, and it is not ready. */
 #define refuses(i)         { STEP_REFUSES, NULL, NULL, 0, 0, i }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -95,6 +97,7 @@ struct message {
 	enum ph_line_ends ends;
 	bool   no_dup;
 	const char *mail_parameters[4], *rcpt_parameters[4];
+	struct ph_envelope asks;      /* what it asks of extensions; nothing else of it counts */
 };
 
 /* ---- dialogues ------------------------------------------------------------------------------- */
@@ -110,7 +113,7 @@ struct dialog {
 	 *	challenge TEXT      (or "challenge?" when it was not base64)
 	 *	want_tls
 	 *	NAME: RECIPIENT OUTCOME CLASS STAGE CAUSE [CODE] [ENHANCED]   when its transaction is done,
-	 *	NAME: RECIPIENT again                                       in order of recipients
+	 *	NAME: RECIPIENT again (or more)                             in order of recipients
 	 *	NAME: done CLASS CAUSE                                      of a body alone
 	 *	closed CLASS STAGE CAUSE [CODE]  */
 	const char *told;

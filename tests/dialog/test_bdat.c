@@ -128,6 +128,20 @@ DIALOG(no_dup_means_a_window_of_one,
 	        "two: c@x.test accepted ok body reply 250 2.0.0\n"
 	        "three: d@x.test accepted ok body reply 250 2.0.0\n")
 
+/* It may turn out too large, and Exim then reads the rest of it as commands. */
+DIALOG(nothing_rides_behind_a_message_of_unknown_size,
+	.hello = CHUNKING,
+	.messages = { WARM, { .name = "one", .to = { "b@x.test" }, .body = HI, .unknown = true }, TWO },
+	.steps = {
+		WARM_STEPS(0), submit(1), submit(2),
+		sent("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\n"), peer("250 ok\r\n250 ok\r\n"),
+		sent("BDAT 22 LAST\r\n" HI), peer("250 2.0.0 taken\r\n"),
+		sent(MAIL("c")), peer(YES),
+	},
+	.told = WARM_TOLD
+	        "one: b@x.test accepted ok body reply 250 2.0.0\n"
+	        "two: c@x.test accepted ok body reply 250 2.0.0\n")
+
 /* Behind a refused RSET the server may deliver what does not count: it gets the envelope first. */
 DIALOG(no_dup_is_not_sent_before_rset_is_answered,
 	.hello = CHUNKING,
@@ -278,6 +292,18 @@ DIALOG(a_chunk_refused_midway_decides_the_message,
 	},
 	.told = "one: b@x.test refused refused body reply 552 5.3.4\n"
 	        "two: c@x.test again\n"
+	        "closed deferred body after-surprise\n")
+
+/* The other chunk's reply could change nothing: a server that never sends it does not hold us. */
+DIALOG(behind_a_refused_chunk_nothing_is_waited_for_that_decides_nothing,
+	.hello = CHUNKING,
+	.messages = { { .name = "one", .to = { "b@x.test" }, .body = HI, .piece = 11 } },
+	.steps = {
+		submit(0),
+		sent("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nBDAT 11\r\nSubject: hi" "BDAT 11 LAST\r\n\r\n\r\nhello\r\n"),
+		peer("250 ok\r\n250 ok\r\n552 5.3.4 too much\r\n"), never_expires,
+	},
+	.told = "one: b@x.test refused refused body reply 552 5.3.4\n"
 	        "closed deferred body after-surprise\n")
 
 /* The refusal comes before all of the chunk is sent: the rest stays here. */
@@ -533,6 +559,7 @@ main(void)
 		cmocka_unit_test(the_window_falls_back_to_one),
 		cmocka_unit_test(no_dup_means_a_window_of_one),
 		cmocka_unit_test(no_dup_is_not_sent_before_rset_is_answered),
+		cmocka_unit_test(nothing_rides_behind_a_message_of_unknown_size),
 		cmocka_unit_test(an_empty_message_is_an_empty_chunk),
 		cmocka_unit_test(chunks_of_mended_lines_have_their_true_size),
 		cmocka_unit_test(clean_chunks_cut_inside_a_line_end),
@@ -544,6 +571,7 @@ main(void)
 		cmocka_unit_test(one_of_two_recipients_refused_behind_a_surprise_is_tried_again),
 		cmocka_unit_test(nothing_more_is_written_behind_a_refused_chunk),
 		cmocka_unit_test(a_chunk_refused_midway_decides_the_message),
+		cmocka_unit_test(behind_a_refused_chunk_nothing_is_waited_for_that_decides_nothing),
 		cmocka_unit_test(a_refusal_inside_a_chunk),
 		cmocka_unit_test(acceptance_inside_a_chunk_is_a_lie),
 		cmocka_unit_test(a_refusal_before_the_chunk_began_breaks_the_protocol),

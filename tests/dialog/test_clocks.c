@@ -186,6 +186,11 @@ DIALOG(a_server_that_pauses_and_goes_on,
 	},
 	.told = "one: b@x.test deferred cancelled body cancelled\nclosed cancelled body cancelled\n")
 
+DIALOG(a_server_that_takes_much_and_then_nothing,
+	.hello = PIPELINING, .messages = { LARGE }, .may_leave = true,
+	.steps = { OPENED, sent_times(2000, "0123456\r\n"), expires(3 * MIN) },
+	.told = DEFERRED("body"))
+
 int
 main(void)
 {
@@ -213,6 +218,7 @@ main(void)
 		cmocka_unit_test(a_server_that_takes_too_little),
 		cmocka_unit_test(a_server_that_takes_enough),
 		cmocka_unit_test(a_server_that_pauses_and_goes_on),
+		cmocka_unit_test(a_server_that_takes_much_and_then_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ DIALOG(a_refused_rset_sends_the_next_message_to_a_fresh_connection,
 	        "closed deferred body after-surprise\n"
 	        "two: d@x.test accepted ok body reply 250\n")
 
-/* A refused message ends the transaction at the server (RFC 5321 §4.1.1.4): no RSET. */
+/* A refused message ends the transaction at the server (RFC 5321 §4.1.1.4), but not at every server. */
 DIALOG(the_next_message_follows_a_refused_one,
 	.hello = PLAIN,
 	.messages = { TO_B, TWO },
@@ -113,6 +113,7 @@ DIALOG(the_next_message_follows_a_refused_one,
 		sent("RCPT TO:<b@x.test>\r\n"),   peer("250 ok\r\n"),
 		sent("DATA\r\n"),                 peer("354 go on\r\n"),
 		sent(HI ".\r\n"),                 peer("554 5.7.1 spam\r\n"),
+		sent("RSET\r\n"),                 peer("250 ok\r\n"),
 		sent("MAIL FROM:<z@x.test>\r\n"), peer("250 ok\r\n"),
 		sent("RCPT TO:<d@x.test>\r\n"),   peer("250 ok\r\n"),
 		sent("DATA\r\n"),                 peer("354 go on\r\n"),
@@ -299,6 +300,78 @@ DIALOG(the_next_envelope_rides_behind_the_dot,
 	.told = "one: b@x.test accepted ok body reply 250\n"
 	        "two: d@x.test refused refused rcpt reply 550 5.1.1\n"
 	        "three: e@x.test accepted ok body reply 250\n")
+
+/* Postfix, when its smtpd_end_of_data_restrictions refuse. Without a refusal before it, 503 would be
+ * this message's own; and the dot of an envelope that is not ours is never written. */
+DIALOG(behind_a_refused_message_a_refused_mail_is_tried_again,
+	.hello = PIPELINING,
+	.messages = { TO_B, TWO },
+	.steps = {
+		submit(0), submit(1),
+		sent(FLIGHT_B), peer("250 ok\r\n250 ok\r\n354 go on\r\n"),
+		sent(HI ".\r\n" FLIGHT_TWO),
+		peer("451 4.7.1 not now\r\n503 5.5.1 nested MAIL\r\n250 ok\r\n354 go on\r\n"),
+	},
+	.told = "one: b@x.test deferred deferred body reply 451 4.7.1\n"
+	        "two: d@x.test again\n"
+	        "closed deferred body after-surprise\n")
+
+DIALOG(behind_a_refused_message_a_refused_envelope_is_tried_after_rset,
+	.hello = PIPELINING,
+	.messages = { TO_B, TWO },
+	.steps = {
+		submit(0), submit(1),
+		sent(FLIGHT_B), peer("250 ok\r\n250 ok\r\n354 go on\r\n"),
+		sent(HI ".\r\n" FLIGHT_TWO),
+		peer("554 no\r\n503 5.5.1 nested MAIL\r\n503 no\r\n503 no\r\n"),
+		submit(1), sent("RSET\r\n" FLIGHT_TWO),
+		peer("250 ok\r\n250 ok\r\n250 ok\r\n354 go on\r\n"),
+		sent(HI ".\r\n"), peer("250 ok\r\n"),
+	},
+	.told = "one: b@x.test refused refused body reply 554\n"
+	        "two: d@x.test again\n"
+	        "two: d@x.test accepted ok body reply 250\n")
+
+/* chasquid 1.11 reads past the dot and forgets what it has read. Nothing of the second message but
+ * its envelope has gone, so it may go again. */
+DIALOG(a_server_that_loses_what_rides_behind_the_dot,
+	.hello = PIPELINING,
+	.messages = { TO_B, TWO },
+	.steps = {
+		submit(0), submit(1),
+		sent(FLIGHT_B), peer("250 ok\r\n250 ok\r\n354 go on\r\n"),
+		sent(HI ".\r\n" FLIGHT_TWO), peer("250 one\r\n"),
+		expires(15000),
+	},
+	.told = "one: b@x.test accepted ok body reply 250\n"
+	        "two: d@x.test again\n"
+	        "closed deferred mail after-surprise\n")
+
+/* What does not ride has the five minutes of RFC 5321 §4.5.3.2.2. */
+DIALOG(a_server_that_is_slow_at_mail,
+	.hello = PIPELINING,
+	.messages = { TO_B, TWO },
+	.steps = {
+		submit(0),
+		sent(FLIGHT_B), peer("250 ok\r\n250 ok\r\n354 go on\r\n"),
+		sent(HI ".\r\n"), peer("250 one\r\n"),
+		submit(1), sent(FLIGHT_TWO), waits(60000), peer("250 ok\r\n250 ok\r\n354 go on\r\n"),
+		sent(HI ".\r\n"), peer("250 two\r\n"),
+	},
+	.told = "one: b@x.test accepted ok body reply 250\n"
+	        "two: d@x.test accepted ok body reply 250\n")
+
+/* Found midway: not an octet more than the server takes. */
+DIALOG(a_message_that_turns_out_too_large,
+	.hello = "250-mx.test\r\n250-SIZE 12\r\n250 PIPELINING\r\n",
+	.messages = { { .name = "one", .to = { "b@x.test" }, .body = "0123\r\n", .times = 3,
+	                .piece = 6, .unknown = true } },
+	.steps = {
+		submit(0),
+		sent(FLIGHT_B), peer("250 ok\r\n250 ok\r\n354 go on\r\n"),
+	},
+	.told = "one: b@x.test refused refused body limit 5.3.4\n"
+	        "closed deferred body after-surprise\n")
 
 DIALOG(an_option_turns_pipelining_off,
 	.opts = { .no_pipelining = true },
@@ -495,6 +568,14 @@ DIALOG(a_421_to_rcpt,
 	        "one: c@x.test deferred deferred rcpt reply 421 4.3.2\n"
 	        "closed deferred rcpt reply 421\n")
 
+DIALOG(a_421_to_the_last_rcpt_speaks_for_those_before,
+	.hello = PIPELINING,
+	.messages = { TO_BC },
+	.steps = { submit(0), sent(FLIGHT_BC), peer("250 ok\r\n250 ok\r\n421 4.3.2 bye\r\n") },
+	.told = "one: b@x.test deferred deferred rcpt reply 421 4.3.2\n"
+	        "one: c@x.test deferred deferred rcpt reply 421 4.3.2\n"
+	        "closed deferred rcpt reply 421\n")
+
 DIALOG(a_421_to_data,
 	.hello = PIPELINING,
 	.messages = { TO_B },
@@ -623,6 +704,11 @@ main(void)
 		cmocka_unit_test(no_empty_message_goes_behind_a_refused_rset),
 		cmocka_unit_test(some_recipients_refused_and_the_rest_accepted),
 		cmocka_unit_test(the_next_envelope_rides_behind_the_dot),
+		cmocka_unit_test(behind_a_refused_message_a_refused_mail_is_tried_again),
+		cmocka_unit_test(a_server_that_loses_what_rides_behind_the_dot),
+		cmocka_unit_test(a_server_that_is_slow_at_mail),
+		cmocka_unit_test(a_message_that_turns_out_too_large),
+		cmocka_unit_test(behind_a_refused_message_a_refused_envelope_is_tried_after_rset),
 		cmocka_unit_test(an_option_turns_pipelining_off),
 		cmocka_unit_test(lost_before_the_message_is_deferred),
 		cmocka_unit_test(lost_before_the_last_octet_is_deferred),
@@ -642,6 +728,7 @@ main(void)
 		cmocka_unit_test(a_reply_too_many_never_accepts_the_next_message),
 		cmocka_unit_test(a_421_to_mail),
 		cmocka_unit_test(a_421_to_rcpt),
+		cmocka_unit_test(a_421_to_the_last_rcpt_speaks_for_those_before),
 		cmocka_unit_test(a_421_to_data),
 		cmocka_unit_test(a_421_to_the_dot),
 		cmocka_unit_test(a_421_inside_the_message),

@@ -202,6 +202,8 @@ static const struct by_hand commands[] = {
 	{ "EXPN",     "b",             "EXPN b\r\n",           "hello",    "EXPN",     5 * MIN },
 	{ "HELP",     NULL,            "HELP\r\n",             "hello",    "HELP",     5 * MIN },
 	{ "ETRN",     "b",             "ETRN b\r\n",           "hello",    "ETRN",     5 * MIN },
+	{ "XCLIENT",  "NAME=x",        "XCLIENT NAME=x\r\n",  "hello",    "XCLIENT",  5 * MIN },
+	{ "XFORWARD", "NAME=x",        "XFORWARD NAME=x\r\n", "hello",    "XFORWARD", 5 * MIN },
 	{ "XYZZY",    NULL,            "XYZZY\r\n",            "hello",    "",         5 * MIN },
 	{ "QUIT",     NULL,            "QUIT\r\n",             "quit",     "QUIT",     5000 },
 };

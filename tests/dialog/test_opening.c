@@ -39,6 +39,10 @@ DIALOG(a_tls_alert_is_recognised,
 	.steps = { peer("\025\003\003\000\002\002\n") },
 	.told = "closed security greeting clear-on-tls-port\n")
 
+DIALOG(a_tls_alert_behind_a_greeting_is_garbage,
+	.steps = { GREETED, EHLO, peer("\025\003\003\000\002\002\n") },
+	.told = G_TOLD "closed protocol hello garbage\n")
+
 DIALOG(no_greeting_but_the_end,
 	.steps = { eof },
 	.told = "closed deferred greeting lost\n")
@@ -180,7 +184,7 @@ DIALOG(several_challenges_are_answered_in_turn,
 		respond("tanstaaf"), sent("dGFuc3RhYWY=\r\n"), peer("535 5.7.8 no\r\n"),
 	},
 	.told = "challenge Username:\nchallenge Password:\nreply AUTH 535 5.7.8\n",
-	.trace = "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> [hidden]\n< 334 UGFzc3dvcmQ6\n> [hidden]\n"
+	.trace = "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> [hidden]\n< 334 [hidden]\n> [hidden]\n"
 	         "< 535 5.7.8 no\n")
 
 DIALOG(an_empty_challenge_and_an_empty_response,
@@ -202,6 +206,52 @@ DIALOG(a_421_to_auth,
 	.hello = AUTH_PLAIN,
 	.steps = { auth("PLAIN", "x"), sent("AUTH PLAIN eA==\r\n"), peer("421 bye\r\n") },
 	.told = "reply AUTH 421\nclosed deferred auth reply 421\n")
+
+DIALOG(a_password_that_comes_back_as_it_is_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "tanstaaf",
+	.steps = {
+		auth("PLAIN", "\0tim\0tanstaaf"), sent("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"),
+		peer("535-5.7.8 no\r\n535 5.7.8 tim: \"tanstaaf\" is wrong\r\n"), eof,
+	},
+	.told = "reply AUTH 535 5.7.8\nclosed deferred mail lost\n")
+
+DIALOG(a_secret_that_comes_back_later_is_hidden,
+	.hello = AUTH_PLAIN,
+	.messages = { ONE },
+	.secret = "AHRpbQB0YW5zdGFhZg",
+	.steps = {
+		auth("PLAIN", "\0tim\0tanstaaf"), sent("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"),
+		peer("235 ok\r\n"), submit(0), sent("MAIL FROM:<a@x.test>\r\n"),
+		peer("550 not after AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"), eof,
+	},
+	.told = "reply AUTH 235\none: b@x.test refused refused mail reply 550\nclosed deferred mail lost\n")
+
+/* A token is neither alone nor last in what is sent. */
+DIALOG(a_token_that_comes_back_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "ya29.tanstaafl",
+	.steps = {
+		auth("XOAUTH2", "user=tim\1auth=Bearer ya29.tanstaafl\1\1"),
+		sent("AUTH XOAUTH2 dXNlcj10aW0BYXV0aD1CZWFyZXIgeWEyOS50YW5zdGFhZmwBAQ==\r\n"), peer("334 eyJzdGF0dXMiOiI0MDEiLCJ0b2tlbiI6InlhMjkudGFuc3RhYWZsIn0=\r\n"),
+		respond(""), sent("\r\n"), peer("535-5.7.8 no\r\n535 5.7.8 tim: ya29.tanstaafl has expired\r\n"), eof,
+	},
+	.told = "challenge {\"status\":\"401\",\"token\":\"**************\"}\n"
+	        "reply AUTH 535 5.7.8\nclosed deferred mail lost\n",
+	.trace = "> AUTH XOAUTH2 [hidden]\n"
+	         "< 334 eyJzdGF0dXMiOiI0MDEiLCJ0b2tlbiI6IioqKioqKioqKioqKioqIn0=\n> [hidden]\n"
+	         "< 535-5.7.8 no\n< 535 5.7.8 tim: ************** has expired\n")
+
+/* The answer to a refusal is not what there is to hide. */
+DIALOG(a_token_that_comes_back_whole_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "bSwBYXV0aD1CZWFyZXIgeWEyOS50YW5z",
+	.steps = {
+		auth("OAUTHBEARER", "n,a=tim,\1auth=Bearer ya29.tanstaafl\1\1"),
+		sent("AUTH OAUTHBEARER bixhPXRpbSwBYXV0aD1CZWFyZXIgeWEyOS50YW5zdGFhZmwBAQ==\r\n"), peer("334 eyJzdGF0dXMiOiI0MDEifQ==\r\n"),
+		respond("\1"), sent("AQ==\r\n"), peer("535 5.7.8 no bixhPXRpbSwBYXV0aD1CZWFyZXIgeWEyOS50YW5zdGFhZmwBAQ==\r\n"), eof,
+	},
+	.told = "challenge {\"status\":\"401\"}\nreply AUTH 535 5.7.8\nclosed deferred mail lost\n")
 
 /* Servers quote the line they do not like. */
 DIALOG(a_secret_that_comes_back_is_hidden,
@@ -228,12 +278,64 @@ DIALOG(any_command_by_hand,
 		command("EXPN", "list"), sent("EXPN list\r\n"), peer("502 no\r\n"),
 		command("HELP", NULL), sent("HELP\r\n"), peer("214-a\r\n214 b\r\n"),
 		command("ETRN", "x.test"), sent("ETRN x.test\r\n"), peer("250 ok\r\n"),
-		command("XCLIENT", "NAME=x"), sent("XCLIENT NAME=x\r\n"), peer("220 ok\r\n"),
+		command("XYZZY", "NAME=x"), sent("XYZZY NAME=x\r\n"), peer("220 ok\r\n"),
 		command("RSET", NULL), sent("RSET\r\n"), peer("250 ok\r\n"),
 		command("QUIT", NULL), sent("QUIT\r\n"), peer("221 bye\r\n"),
 	},
 	.told = "reply NOOP 250 2.0.0\nreply VRFY 252 2.1.5\nreply EXPN 502\nreply HELP 214\nreply ETRN 250\n"
 	        "reply  220\nreply RSET 250\nreply QUIT 221\nclosed ok quit none\n")
+
+/* ---- XCLIENT, XFORWARD ----------------------------------------------------------------------- */
+
+DIALOG(a_220_to_xclient_is_a_new_greeting,
+	.hello = "250-mx.test\r\n250-PIPELINING\r\n250 XCLIENT NAME ADDR\r\n",
+	.messages = { ONE },
+	.steps = {
+		command("MAIL", "FROM:<>"), sent("MAIL FROM:<>\r\n"), peer("250 ok\r\n"),
+		command("XCLIENT", "NAME=x"), sent("XCLIENT NAME=x\r\n"), peer("220 mx.test\r\n"),
+		offers_nothing, refuses(0), EHLO, peer("250 mx.test\r\n"),
+		submit(0), sent("MAIL FROM:<a@x.test>\r\n"), peer("550 no\r\n"),
+	},
+	.told = "reply MAIL 250\nreply XCLIENT 220\nreply EHLO 250\n"
+	        "one: b@x.test refused refused mail reply 550\n")
+
+DIALOG(a_message_behind_xclient_waits_for_ehlo,
+	.hello = "250-mx.test\r\n250-PIPELINING\r\n250 XCLIENT NAME ADDR\r\n",
+	.messages = { ONE },
+	.steps = {
+		command("XCLIENT", "NAME=x"), submit(0), sent("XCLIENT NAME=x\r\n"),
+		peer("220 mx.test\r\n"), EHLO, peer("250 mx.test\r\n"),
+		sent("MAIL FROM:<a@x.test>\r\n"), peer("550 no\r\n"),
+	},
+	.told = "reply XCLIENT 220\nreply EHLO 250\none: b@x.test refused refused mail reply 550\n")
+
+/* Postfix before 2.3 answers 250 and goes on. */
+DIALOG(any_other_reply_to_xclient_leaves_the_session_as_it_was,
+	.hello = "250-mx.test\r\n250-PIPELINING\r\n250 XCLIENT NAME ADDR\r\n",
+	.messages = { ONE },
+	.steps = {
+		command("xclient", "ADDR=x"), sent("xclient ADDR=x\r\n"), peer("501 5.5.4 bad\r\n"),
+		command("XCLIENT", "NAME=x"), sent("XCLIENT NAME=x\r\n"), peer("250 ok\r\n"),
+		submit(0), sent("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n"),
+		peer("550 no\r\n503 no\r\n503 no\r\n"),
+	},
+	.told = "reply XCLIENT 501 5.5.4\nreply XCLIENT 250\n"
+	        "one: b@x.test refused refused mail reply 550\n")
+
+DIALOG(a_421_to_xclient_ends_the_session,
+	.hello = "250-mx.test\r\n250 XCLIENT NAME\r\n",
+	.steps = { command("XCLIENT", "NAME=x"), sent("XCLIENT NAME=x\r\n"), peer("421 4.3.0 no\r\n") },
+	.told = "reply XCLIENT 421 4.3.0\nclosed deferred hello reply 421\n")
+
+DIALOG(xforward_changes_nothing_here,
+	.hello = "250-mx.test\r\n250-PIPELINING\r\n250 XFORWARD NAME\r\n",
+	.messages = { ONE },
+	.steps = {
+		command("XFORWARD", "NAME=x"), sent("XFORWARD NAME=x\r\n"), peer("250 2.0.0 Ok\r\n"),
+		submit(0), sent("MAIL FROM:<a@x.test>\r\nRCPT TO:<b@x.test>\r\nDATA\r\n"),
+		peer("550 no\r\n503 no\r\n503 no\r\n"),
+	},
+	.told = "reply XFORWARD 250 2.0.0\none: b@x.test refused refused mail reply 550\n")
 
 DIALOG(secrets_by_hand_are_hidden_too,
 	.hello = AUTH_PLAIN,
@@ -248,6 +350,39 @@ DIALOG(secrets_by_hand_are_hidden_too,
 	.told = "reply AUTH 334\nreply  334\nreply  235\nreply AUTH 503\n",
 	.trace = "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> [hidden]\n< 334 UGFzc3dvcmQ6\n> [hidden]\n< 235 ok\n"
 	         "> AUTH PLAIN [hidden]\n< 503 again?\n")
+
+/* Servers quote these, too. */
+DIALOG(a_secret_by_hand_that_comes_back_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "YW5zdGFhZg",
+	.steps = {
+		command("AUTH", "PLAIN AHRpbQB0YW5zdGFhZg=="), sent("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"),
+		peer("501 5.5.2 in AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"),
+	},
+	.told = "reply AUTH 501 5.5.2\n")
+
+DIALOG(a_password_by_hand_that_comes_back_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "tanstaaf",
+	.steps = {
+		command("AUTH", "LOGIN"), sent("AUTH LOGIN\r\n"), peer("334 VXNlcm5hbWU6\r\n"),
+		command("dGlt", NULL), sent("dGlt\r\n"), peer("334 UGFzc3dvcmQ6\r\n"),
+		command("dGFuc3RhYWY=", NULL), sent("dGFuc3RhYWY=\r\n"),
+		peer("535 5.7.8 tanstaaf (dGFuc3RhYWY=) is wrong\r\n"),
+	},
+	.told = "reply AUTH 334\nreply  334\nreply  535 5.7.8\n")
+
+/* docmd("AUTH PLAIN", response): what smtplib's users write. */
+DIALOG(a_secret_behind_a_verb_of_two_words_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "dGFuc3RhYWY",
+	.steps = {
+		command("AUTH PLAIN", "dGFuc3RhYWY="), sent("AUTH PLAIN dGFuc3RhYWY=\r\n"),
+		peer("501 5.5.2 in AUTH PLAIN dGFuc3RhYWY=\r\n"),
+		command("MAIL FROM:<a@x.test>", "SIZE=3"), sent("MAIL FROM:<a@x.test> SIZE=3\r\n"),
+		peer("250 ok\r\n"),
+	},
+	.told = "reply AUTH 501 5.5.2\nreply MAIL 250\n")
 
 /* Some secrets look like a verb in base64. */
 DIALOG(a_secret_that_looks_like_a_verb_is_hidden,
@@ -331,6 +466,7 @@ main(void)
 		cmocka_unit_test(a_web_server_does_not_speak_smtp),
 		cmocka_unit_test(an_imap_server_does_not_speak_smtp),
 		cmocka_unit_test(a_tls_alert_is_recognised),
+		cmocka_unit_test(a_tls_alert_behind_a_greeting_is_garbage),
 		cmocka_unit_test(no_greeting_but_the_end),
 		cmocka_unit_test(commands_wait_for_the_greeting),
 		cmocka_unit_test(helo_follows_a_refused_ehlo),
@@ -352,10 +488,22 @@ main(void)
 		cmocka_unit_test(an_empty_challenge_and_an_empty_response),
 		cmocka_unit_test(a_challenge_that_is_not_base64_is_cancelled),
 		cmocka_unit_test(a_421_to_auth),
+		cmocka_unit_test(a_password_that_comes_back_as_it_is_is_hidden),
+		cmocka_unit_test(a_secret_that_comes_back_later_is_hidden),
 		cmocka_unit_test(a_secret_that_comes_back_is_hidden),
+		cmocka_unit_test(a_token_that_comes_back_is_hidden),
+		cmocka_unit_test(a_token_that_comes_back_whole_is_hidden),
 		cmocka_unit_test(lost_while_a_challenge_waits),
 		cmocka_unit_test(any_command_by_hand),
+		cmocka_unit_test(a_220_to_xclient_is_a_new_greeting),
+		cmocka_unit_test(a_message_behind_xclient_waits_for_ehlo),
+		cmocka_unit_test(any_other_reply_to_xclient_leaves_the_session_as_it_was),
+		cmocka_unit_test(a_421_to_xclient_ends_the_session),
+		cmocka_unit_test(xforward_changes_nothing_here),
 		cmocka_unit_test(secrets_by_hand_are_hidden_too),
+		cmocka_unit_test(a_secret_behind_a_verb_of_two_words_is_hidden),
+		cmocka_unit_test(a_secret_by_hand_that_comes_back_is_hidden),
+		cmocka_unit_test(a_password_by_hand_that_comes_back_is_hidden),
 		cmocka_unit_test(a_secret_that_looks_like_a_verb_is_hidden),
 		cmocka_unit_test(a_message_by_hand),
 		cmocka_unit_test(a_message_by_hand_that_is_refused_at_data),

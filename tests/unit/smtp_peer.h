@@ -45,6 +45,7 @@ begins_with(const char *line, const char *with)
 struct mind {
 	const char *ehlo;     /* NULL: "250 peer" */
 	const char *rcpt;     /* its answers; NULL: 250 */
+	unsigned rcpt_max;    /* recipients it takes at a time; 0: any number */
 	bool lmtp;
 	char line[4096];
 	size_t len;
@@ -98,9 +99,11 @@ mind_line(struct mind *m, mind_say say, void *user)
 	if (begins_with(m->line, "EHLO") || begins_with(m->line, "LHLO")) {
 		say(user, m->ehlo != NULL ? m->ehlo : "250 peer\r\n");
 	} else if (begins_with(m->line, "RCPT")) {
-		bool good = m->rcpt == NULL || *m->rcpt == '2';
+		bool full = m->rcpt_max != 0 && m->rcpts >= m->rcpt_max;
+		bool good = !full && (m->rcpt == NULL || *m->rcpt == '2');
 
-		say(user, m->rcpt != NULL ? m->rcpt : "250 2.1.5 ok\r\n");
+		say(user, full ? "452 4.5.3 too many recipients\r\n"
+		          : m->rcpt != NULL ? m->rcpt : "250 2.1.5 ok\r\n");
 		m->rcpts += good;
 	} else if (begins_with(m->line, "DATA")) {
 		m->in_data = m->rcpts != 0;
@@ -119,7 +122,7 @@ mind_line(struct mind *m, mind_say say, void *user)
 		m->quit = true;
 		say(user, "221 bye\r\n");
 	} else {
-		if (begins_with(m->line, "RSET"))
+		if (begins_with(m->line, "RSET") || begins_with(m->line, "MAIL"))
 			m->rcpts = 0;
 		say(user, "250 2.0.0 ok\r\n");
 	}

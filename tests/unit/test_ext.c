@@ -128,6 +128,30 @@ limits_are_read(void **state)
 }
 
 static void
+what_a_server_can_do_with_time_is_read(void **state)
+{
+	(void)state;
+	offer("x\nDELIVERBY 240\nFUTURERELEASE 86400 2030-01-01T00:00:00Z\nMT-PRIORITY MIXER\nREQUIRETLS");
+	assert_int_equal(e.bits, PH__EXT_DELIVERBY | PH__EXT_FUTURERELEASE | PH__EXT_MT_PRIORITY |
+	                         PH__EXT_REQUIRETLS);
+	assert_int_equal(e.by_min, 240);
+	assert_int_equal(e.hold_max, 86400);
+	assert_int_equal(e.hold_until_max, 1893456000);
+	offer("x\nDELIVERBY 60,token\nFUTURERELEASE  9   2030-01-01t00:00:00.5-00:30 more");
+	assert_int_equal(e.by_min, 60);
+	assert_int_equal(e.hold_max, 9);
+	assert_int_equal(e.hold_until_max, 1893456000 + 1800);
+	offer("x\nDELIVERBY soon\nFUTURERELEASE later tomorrow");
+	assert_int_equal(e.by_min, 0);
+	assert_int_equal(e.hold_max, 0);
+	assert_int_equal(e.hold_until_max, 0);
+	offer("x\nDELIVERBY 1000000000\nFUTURERELEASE -1 1969-12-31T23:59:59Z");
+	assert_int_equal(e.by_min, 0);
+	assert_int_equal(e.hold_max, 0);
+	assert_int_equal(e.hold_until_max, 0);
+}
+
+static void
 mechanisms_in_both_spellings(void **state)
 {
 	(void)state;
@@ -151,8 +175,11 @@ static void
 an_offer_forgets_the_one_before(void **state)
 {
 	(void)state;
-	offer("x\nPIPELINING\nSIZE 5\nLIMITS MAILMAX=5");
+	offer("x\nPIPELINING\nSIZE 5\nLIMITS MAILMAX=5\nDELIVERBY 5\nFUTURERELEASE 5 2030-01-01T00:00:00Z");
 	offer("x\nDSN");
+	assert_int_equal(e.by_min, 0);
+	assert_int_equal(e.hold_max, 0);
+	assert_int_equal(e.hold_until_max, 0);
 	assert_int_equal(e.bits, PH__EXT_DSN);
 	assert_int_equal(e.size, 0);
 	assert_int_equal(e.mail_max, 0);
@@ -204,6 +231,7 @@ main(void)
 		cmocka_unit_test(lines_that_are_no_keyword_are_left_out),
 		cmocka_unit_test(a_size_that_is_no_number_is_no_limit),
 		cmocka_unit_test(limits_are_read),
+		cmocka_unit_test(what_a_server_can_do_with_time_is_read),
 		cmocka_unit_test(mechanisms_in_both_spellings),
 		cmocka_unit_test(an_offer_forgets_the_one_before),
 		cmocka_unit_test(keywords_without_end_are_cut),

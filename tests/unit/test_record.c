@@ -117,7 +117,9 @@ new_txn(const char *const *to, size_t n)
 static struct ph_record
 record_of(struct ph_txn *t)
 {
-	return (struct ph_record){ .mem = &ph__libc_memory, .txn = t };
+	static struct ph__session *sessions[4];
+
+	return (struct ph_record){ .mem = &ph__libc_memory, .txn = t, .sessions = sessions };
 }
 
 static void
@@ -283,6 +285,7 @@ each_message_has_the_outcome_of_its_recipients(void **state)
 	decide(t, 0, PH_STAGE_BODY, 250, 2, 0, 0, "2.0.0 ok");
 	decide(t, 1, PH_STAGE_RCPT, 452, 0, 0, 0, "too many");
 	decide(t, 2, PH_STAGE_RCPT, 552, 0, 0, 0, "too many");
+	t->rcpts[2].in_company = true;
 	assert_int_equal(ph__record_judge(&r), PH_OK);
 	assert_int_equal(ph_record_outcome(&r), PH_PARTIAL);
 	assert_int_equal(ph_record_code(&r), PH_EPARTIAL);
@@ -410,6 +413,48 @@ a_530_asks_for_a_login_or_for_tls_that_was_offered(void **state)
 	}
 }
 
+/* The message's class is `partial`; what to do is said of the one who did not get it. */
+static void
+a_refused_recipient_brings_a_hint(void **state)
+{
+	const char *const to[] = { "a@example.net", "b@example.net" };
+	struct ph_txn *t = new_txn(to, 2);
+	struct ph_record r = record_of(t);
+	struct ph__session *s = new_session();
+
+	(void)state;
+	strcpy(s->host, "smtp.163.com");
+	r.sessions[r.session_count++] = s;
+	decide(t, 0, PH_STAGE_BODY, 250, 0, 0, 0, "ok");
+	decide(t, 1, PH_STAGE_RCPT, 550, 0, 0, 0, "\xd3\xc3\xbb\xa7\xb2\xbb\xb4\xe6\xd4\xda");
+	assert_int_equal(ph__record_judge(&r), PH_OK);
+	assert_int_equal(ph_record_error(&r)->code, PH_EPARTIAL);
+	assert_non_null(strstr(ph_record_error(&r)->text, ": 550 用户不存在"));
+	assert_non_null(strstr(ph_record_error(&r)->hint, "no such mailbox"));
+	json_has(&r, "\"text\":\"用户不存在\",\"text_b64\":\"08O7p7K7tObU2g==\"");
+	ph__session_unref(&r.sessions[0]);
+	ph_txn_free(t);
+}
+
+/* What the opening said stays: it may hold what only it knew, such as a certificate's digest. */
+static void
+a_hint_of_the_opening_is_not_replaced(void **state)
+{
+	const char *const to[] = { "a@example.net" };
+	struct ph_txn *t = new_txn(to, 1);
+	struct ph_record r = record_of(t);
+
+	(void)state;
+	ph__txn_decide_all(t, PH_DEFERRED, PH_EDEFERRED, PH_STAGE_GREETING, PH_CAUSE_TIMEOUT, NULL);
+	ph__fail(&t->error, PH_EDEFERRED, PH_STAGE_GREETING, PH_CAUSE_TIMEOUT, "silent");
+	assert_int_equal(ph__record_judge(&r), PH_OK);
+	assert_non_null(strstr(ph_record_error(&r)->hint, "smtps://"));
+	ph__hint(&t->error, "this and nothing else");
+	assert_int_equal(ph__record_judge(&r), PH_OK);
+	assert_string_equal(ph_record_error(&r)->hint, "this and nothing else");
+	ph_txn_free(t);
+}
+
 static void
 servers_identifiers_are_found(void **state)
 {
@@ -505,6 +550,8 @@ main(void)
 		cmocka_unit_test(what_ended_the_session_says_more_than_its_reply),
 		cmocka_unit_test(an_error_always_has_words),
 		cmocka_unit_test(a_530_asks_for_a_login_or_for_tls_that_was_offered),
+		cmocka_unit_test(a_refused_recipient_brings_a_hint),
+		cmocka_unit_test(a_hint_of_the_opening_is_not_replaced),
 		cmocka_unit_test(servers_identifiers_are_found),
 		cmocka_unit_test(a_refused_recipient_has_no_remote_id),
 		cmocka_unit_test(a_lack_of_memory_leaves_no_half_a_record),

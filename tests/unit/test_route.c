@@ -433,7 +433,7 @@ replies_that_end_the_opening_have_a_class(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct ph_reply r = { .code = rows[i].code, .enhanced = { rows[i].code / 100u, 7, 8 },
-		                      .text = "said so" };
+		                      .text = "said so", .len = 7 };
 		struct ph_error err = PH_ERROR_INIT;
 
 		assert_int_equal(ph__verdict_session(rows[i].stage, &r, &err), rows[i].class_);
