@@ -6,14 +6,15 @@
 #include "base/bounds.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "cli/options.h"
 #include "cli/problem.h"
 #include "cli/secret.h"
 #include "sink/sink.h"
 
 struct options {
-	struct ph__option_list smtp, smtps, lmtp, users, password_files, cert_names;
-	struct ph__option_number size, recipients, connections, messages;
+	struct ph__option_list smtp, smtps, lmtp, users, password_files, cert_names, rules, limits;
+	struct ph__option_number size, recipients, connections, messages, seed;
 	int tls_min;
 	struct ph__sink_opts o;
 };
@@ -50,13 +51,18 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_FLAG, "require-tls", NULL, NULL, "refuse AUTH and MAIL before STARTTLS",
 	  AT(o.require_tls) },
 
-	HEADING("Authentication (PLAIN and LOGIN)"),
+	HEADING("Authentication"),
 	{ PH__OPTION_LIST, "user", NULL, "NAME", "may log in, with the password of the "
 	  "--password-file that belongs to it", AT(users) },
 	{ PH__OPTION_LIST, "password-file", NULL, "FILE", "password is the first line of FILE; "
 	  "one for each --user, in the same order", AT(password_files) },
 	{ PH__OPTION_TEXT, "users", NULL, "FILE", "more users: lines NAME:PASSWORD",
 	  AT(o.users_file) },
+	{ PH__OPTION_TEXT, "token-file", NULL, "FILE", "who may log in with which token (OAUTHBEARER, "
+	  "XOAUTH2): lines NAME:TOKEN", AT(o.token_file) },
+	{ PH__OPTION_TEXT, "auth", NULL, "MECHANISM[,...]", "offer these only: PLAIN LOGIN CRAM-MD5 "
+	  "DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 (both also with -PLUS) OAUTHBEARER XOAUTH2; default: all "
+	  "that can work", AT(o.mechanisms) },
 	{ PH__OPTION_FLAG, "allow-clear-auth", NULL, NULL, "offer AUTH without TLS",
 	  AT(o.clear_auth) },
 	{ PH__OPTION_FLAG, "require-auth", NULL, NULL, "refuse MAIL before AUTH",
@@ -66,18 +72,36 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_TEXT, "name", NULL, "NAME", "in greeting and EHLO; default localhost",
 	  AT(o.name) },
 	{ PH__OPTION_TEXT, "no", NULL, "KEYWORD[,...]", "be a server without these: PIPELINING "
-	  "SIZE 8BITMIME SMTPUTF8 CHUNKING BINARYMIME ENHANCEDSTATUSCODES DSN STARTTLS AUTH",
+	  "SIZE 8BITMIME SMTPUTF8 CHUNKING BINARYMIME ENHANCEDSTATUSCODES DSN STARTTLS AUTH DELIVERBY "
+	  "FUTURERELEASE MT-PRIORITY REQUIRETLS LIMITS ETRN",
 	  AT(o.without) },
 	{ PH__OPTION_NUMBER, "size", NULL, "N", "largest message in octets; 0: no limit; default "
 	  "256 MiB", AT(size), .max = INT64_MAX },
-	{ PH__OPTION_NUMBER, "max-recipients", NULL, "N", "of one transaction; default 1000",
+	{ PH__OPTION_NUMBER, "max-recipients", NULL, "N", "of one transaction, announced as RCPTMAX; default "
+	  "1000, not announced",
 	  AT(recipients), .max = PH__RECIPIENTS_MAX },
+	{ PH__OPTION_LIST, "limit", NULL, "NAME=N", "announce (LIMITS) and enforce MAILMAX, messages on a "
+	  "connection, or RCPTDOMAINMAX, recipients' domains on it; may be given again", AT(limits) },
 	{ PH__OPTION_NUMBER, "max-connections", NULL, "N", "at a time; default 1000",
 	  AT(connections), .max = 100000 },
 	{ PH__OPTION_DURATION, "idle", NULL, "TIME", "break off (421) after such a silence; "
 	  "default 5m", AT(o.idle_ms) },
 	{ PH__OPTION_FLAG, "strict", NULL, NULL, "refuse messages and commands with a bare CR or "
 	  "LF; otherwise they are kept and counted", AT(o.strict_line_ends) },
+
+	{ PH__OPTION_FLAG, "xclient", NULL, NULL, "offer XCLIENT: a client may say who else it is",
+	  AT(o.xclient) },
+	{ PH__OPTION_FLAG, "xforward", NULL, NULL, "offer XFORWARD", AT(o.xforward) },
+	{ PH__OPTION_FLAG, "proxy-protocol", NULL, NULL, "each connection begins with a PROXY header, "
+	  "version 1 or 2", AT(o.proxy_protocol) },
+
+	HEADING("Faults (posthaste-sink(1) has the grammar and examples)"),
+	{ PH__OPTION_LIST, "rule", NULL, "RULE", "do something else, for example "
+	  "'rcpt:/^bob@/ 450 4.2.1 later'; may be given again, the first rule that fits is taken",
+	  AT(rules) },
+	{ PH__OPTION_TEXT, "rules", NULL, "FILE", "more rules, one a line", AT(o.rules_file) },
+	{ PH__OPTION_NUMBER, "seed", NULL, "N", "where chance begins, so that a run repeats; otherwise "
+	  "one is made and told with the addresses", AT(seed), .max = INT64_MAX },
 
 	HEADING("What becomes of the mail"),
 	{ PH__OPTION_TEXT, "maildir", NULL, "DIR", "store each message here, octet by octet as it "
@@ -124,11 +148,35 @@ check(const struct options *p, struct ph_error *err)
 		return complain(err, "--key without --cert");
 	if (p->cert_names.count != 0 && p->o.cert_file != NULL)
 		return complain(err, "--cert-name is for a certificate made here, not with --cert");
-	if ((p->recipients.given && p->recipients.value == 0) ||
-	    (p->connections.given && p->connections.value == 0) ||
-	    (p->messages.given && p->messages.value == 0))
-		return complain(err,
-		                "--max-recipients, --max-connections, --messages: 1 at least");
+	if (p->o.name != NULL && strcspn(p->o.name, " \t\r\n") != strlen(p->o.name))
+		return complain(err, "--name is one word: clients take the first of the greeting for the name");
+	if (p->recipients.given && p->recipients.value == 0)
+		return complain(err, "--max-recipients=0: 1 at least");
+	if (p->connections.given && p->connections.value == 0)
+		return complain(err, "--max-connections=0: 1 at least");
+	if (p->messages.given && p->messages.value == 0)
+		return complain(err, "--messages=0: 1 at least; without it, the sink goes on until a signal");
+	return PH_OK;
+}
+
+/* "MAILMAX=1" */
+static enum ph_code
+take_limits(struct options *p, struct ph_error *err)
+{
+	for (size_t i = 0; i < p->limits.count; i++) {
+		struct ph_str value = ph__str(p->limits.items[i]), name = ph__str_cut(&value, '=');
+		uint64_t *to = ph__str_is(name, "MAILMAX") ? &p->o.mail_max
+		               : ph__str_is(name, "RCPTDOMAINMAX") ? &p->o.domain_max : NULL;
+
+		if (to == NULL || !ph__str_to_uint(value, 999999, to) || *to == 0) {
+			ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+			         "--limit=%s: write MAILMAX=N or RCPTDOMAINMAX=N, N from 1 to 999999",
+			         p->limits.items[i]);
+			if (ph__str_is(name, "RCPTMAX"))
+				ph__hint(err, "RCPTMAX is --max-recipients N");
+			return PH_EUSAGE;
+		}
+	}
 	return PH_OK;
 }
 
@@ -151,7 +199,7 @@ serve(struct options *p, struct ph_error *err)
 	add_listeners(listen, &n, &p->lmtp, PH__SINK_LMTP);
 	for (size_t i = 0; i < p->users.count; i++)
 		users[i] = (struct ph__sink_user){ p->users.items[i], p->password_files.items[i] };
-	if (p->users.count != 0 || p->o.users_file != NULL)
+	if (p->users.count != 0 || p->o.users_file != NULL || p->o.token_file != NULL)
 		ph__secret_shield();
 	p->o.listen = listen;
 	p->o.listen_count = n;
@@ -165,6 +213,10 @@ serve(struct options *p, struct ph_error *err)
 	p->o.recipients_max = (size_t)p->recipients.value;
 	p->o.connections_max = (size_t)p->connections.value;
 	p->o.messages = p->messages.value;
+	p->o.rules = p->rules.items;
+	p->o.rule_count = p->rules.count;
+	p->o.seed_given = p->seed.given;
+	p->o.seed = p->seed.value;
 	rc = ph__sink_run(&p->o, err);
 out:
 	ph__free(&ph__libc_memory, listen);
@@ -183,7 +235,8 @@ ph__cmd_sink(int argc, char **argv)
 
 	if (help) {
 		ph__options_help(&def, stdout);
-		rc = PH_OK;
+		ph__options_done(&def, &p);
+		return ph__output_status();
 	} else {
 		if (rc == PH_OK && operand < argc)
 			rc = ph__fail(&err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
@@ -191,9 +244,11 @@ ph__cmd_sink(int argc, char **argv)
 		if (rc == PH_OK)
 			rc = check(&p, &err);
 		if (rc == PH_OK)
+			rc = take_limits(&p, &err);
+		if (rc == PH_OK)
 			rc = serve(&p, &err);
 		if (rc < 0)
-			ph__problem_print(stderr, &err);
+			ph__problem_print_as(stderr, &err, rc == PH_EUSAGE ? "" : "The sink has ended.");
 	}
 	ph__options_done(&def, &p);
 	return ph_code_exit_status(rc);

@@ -3,7 +3,9 @@
  * so all of it passes through the terminal's escaping. */
 #include "cli/problem.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include "base/error.h"
 #include "base/str.h"
 #include "cli/terminal.h"
 
@@ -25,7 +27,7 @@ consequence(const struct ph_error *err)
 	case PH_EPARTIAL:  return "Some recipients got it, others did not.";
 	case PH_ESYSTEM:   return "Nothing was sent; this computer is in trouble.";
 	case PH_EDEFERRED: return "It was not sent; it may be tried again later.";
-	case PH_EINDOUBT:  return "It was handed over whole, but the answer never came: it may have "
+	case PH_EINDOUBT:  return "It was handed over whole, and no valid answer came: it may have "
 	                          "been delivered, and trying again may deliver it twice.";
 	case PH_EPROTOCOL: return "It was not sent: the server did not follow the protocol.";
 	case PH_EAUTH:     return "It was not sent: the server did not accept who we say we are.";
@@ -56,7 +58,12 @@ put_line(FILE *to, const char *before, const char *text)
 void
 ph__problem_print(FILE *to, const struct ph_error *err)
 {
-	const char *means = consequence(err);
+	ph__problem_print_as(to, err, consequence(err));
+}
+
+void
+ph__problem_print_as(FILE *to, const struct ph_error *err, const char *means)
+{
 	const char *text = err->text[0] != '\0' ? err->text : ph_code_text(err->code);
 
 	put_name(to, "posthaste:", "1;31");
@@ -66,6 +73,22 @@ ph__problem_print(FILE *to, const struct ph_error *err)
 		put_line(to, "", means);
 	if (err->hint[0] != '\0')
 		put_line(to, "Hint: ", err->hint);
+}
+
+int
+ph__output_status(void)
+{
+	struct ph_error err = PH_ERROR_INIT;
+
+	if (fflush(stdout) != 0)
+		ph__fail_errno(&err, PH_ESYSTEM, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, errno,
+		               "cannot write to standard output");
+	else if (ferror(stdout)) /* earlier, and errno has had other uses since */
+		ph__fail(&err, PH_ESYSTEM, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, "cannot write to standard output");
+	else
+		return 0;
+	ph__problem_print_as(stderr, &err, "");
+	return ph_code_exit_status(PH_ESYSTEM);
 }
 
 void

@@ -7,6 +7,12 @@
 
 void ph__problem_print(FILE *to, const struct ph_error *err);
 
+/* The same of what is no delivery: `means` says what came of it; empty: that needs no words. */
+void ph__problem_print_as(FILE *to, const struct ph_error *err, const char *means);
+
+/* The exit status of what has only written to standard output; a problem there is told. */
+int ph__output_status(void);
+
 /* What is well to know and stops nothing. */
 void ph__warn(FILE *to, const char *fmt, ...) PH_PRINTF(2, 3);
 

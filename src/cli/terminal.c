@@ -29,21 +29,21 @@ ph__terminal_has_colour(FILE *to)
 void
 ph__terminal_put(FILE *to, struct ph_str text, int indent)
 {
-	while (text.len != 0) {
-		const char *lf = memchr(text.ptr, '\n', text.len);
-		size_t n = lf != NULL ? (size_t)(lf - text.ptr) : text.len;
-		struct ph__buf safe;
+	struct ph__buf safe; /* the whole first: its octets together tell their character set */
+	size_t at = 0;
 
-		ph__buf_init(&safe, &ph__libc_memory, 1024 * 1024);
-		if (ph__escape(&safe, (struct ph_str){ text.ptr, n }, false))
-			fwrite(ph__buf_cstr(&safe), 1, safe.len, to);
-		ph__buf_done(&safe);
-		n += lf != NULL;
-		text.ptr += n;
-		text.len -= n;
-		if (lf != NULL && text.len != 0)
+	ph__buf_init(&safe, &ph__libc_memory, 4 * text.len + 1);
+	ph__escape(&safe, text, true);
+	while (at < safe.len) {
+		const char *lf = memchr(safe.p + at, '\n', safe.len - at);
+		size_t end = lf != NULL ? (size_t)(lf - safe.p) : safe.len;
+
+		fwrite(safe.p + at, 1, end - at, to);
+		at = end + (lf != NULL);
+		if (at < safe.len)
 			fprintf(to, "\n%*s", indent, "");
 	}
+	ph__buf_done(&safe);
 }
 
 static const int held[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };

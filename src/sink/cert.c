@@ -10,6 +10,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 
 #define DAY 86400L
 
@@ -51,16 +52,17 @@ set_name(X509_NAME *name, const char *cn)
 	                                  -1, 0) == 1;
 }
 
-/* Everything but extensions and signature. Valid from a day ago: clocks of test machines jump. */
+/* Everything but extensions and signature. Valid from a day ago: clocks of test machines jump. An expired
+ * one is so by as much. */
 static X509 *
-begin(const char *cn, EVP_PKEY *key, X509 *issuer)
+begin(const char *cn, EVP_PKEY *key, X509 *issuer, bool expired)
 {
 	X509 *cert = X509_new();
 	X509_NAME *by = cert != NULL ? X509_get_subject_name(issuer != NULL ? issuer : cert) : NULL;
 
 	if (cert != NULL && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
-	    X509_gmtime_adj(X509_getm_notBefore(cert), -DAY) != NULL &&
-	    X509_gmtime_adj(X509_getm_notAfter(cert), 30 * DAY) != NULL &&
+	    X509_gmtime_adj(X509_getm_notBefore(cert), expired ? -30 * DAY : -DAY) != NULL &&
+	    X509_gmtime_adj(X509_getm_notAfter(cert), expired ? -DAY : 30 * DAY) != NULL &&
 	    set_name(X509_get_subject_name(cert), cn) &&
 	    X509_set_issuer_name(cert, by) == 1 &&
 	    X509_set_pubkey(cert, key) == 1)
@@ -72,7 +74,7 @@ begin(const char *cn, EVP_PKEY *key, X509 *issuer)
 static X509 *
 make_ca(EVP_PKEY *key)
 {
-	X509 *ca = begin("test CA", key, NULL);
+	X509 *ca = begin("test CA", key, NULL, false);
 
 	if (ca != NULL &&
 	    add_extension(ca, ca, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
@@ -85,9 +87,9 @@ make_ca(EVP_PKEY *key)
 }
 
 static X509 *
-make_leaf(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const char *san)
+make_leaf(EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, const char *san, bool expired)
 {
-	X509 *leaf = begin("localhost", key, ca);
+	X509 *leaf = begin("localhost", key, ca, expired);
 
 	if (leaf != NULL && add_extension(leaf, ca, NID_basic_constraints, "critical,CA:FALSE") &&
 	    add_extension(leaf, ca, NID_key_usage, "critical,digitalSignature") &&
@@ -135,36 +137,94 @@ add_pem(struct ph__buf *to, X509 *cert, EVP_PKEY *key)
 	return ok;
 }
 
-enum ph_code
-ph__cert_make(const char *const *names, size_t count, struct ph__buf *ca_pem,
-              struct ph__buf *chain, struct ph__buf *key_pem, struct ph_error *err)
-{
-	EVP_PKEY *ca_key = NULL, *key = NULL;
-	X509 *ca = NULL, *leaf = NULL;
-	struct ph__buf san;
-	bool ok;
+struct ph__cert_ca {
+	EVP_PKEY *key;
+	X509 *cert;
+};
 
-	ph__buf_init(&san, ca_pem->mem, 64 * 1024);
-	ph__buf_add_str(&san, "DNS:localhost,IP:127.0.0.1,IP:::1");
-	for (size_t i = 0; i < count; i++) {
-		if (add_san(&san, names[i]))
-			continue;
-		ph__buf_done(&san);
-		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "\"%s\" cannot be a name in a certificate", names[i]);
-	}
-	ok = (ca_key = EVP_EC_gen("P-256")) != NULL && (key = EVP_EC_gen("P-256")) != NULL &&
-	     (ca = make_ca(ca_key)) != NULL &&
-	     (leaf = make_leaf(key, ca, ca_key, ph__buf_cstr(&san))) != NULL &&
-	     add_pem(ca_pem, ca, NULL) && add_pem(chain, leaf, NULL) && add_pem(key_pem, NULL, key);
-	ph__buf_done(&san);
-	X509_free(leaf);
-	X509_free(ca);
-	EVP_PKEY_free(key);
-	EVP_PKEY_free(ca_key);
-	if (ok)
-		return PH_OK;
+static enum ph_code
+failed(struct ph_error *err)
+{
 	ERR_clear_error();
 	return ph__fail(err, PH_ESYSTEM, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM,
 	                "OpenSSL could not make a certificate");
+}
+
+enum ph_code
+ph__cert_ca_new(struct ph__cert_ca **ret, struct ph_error *err)
+{
+	struct ph__cert_ca *ca = ph__alloc0(&ph__libc_memory, sizeof *ca);
+
+	if (ca == NULL)
+		return ph__fail_nomem(err, PH_STAGE_PREPARE);
+	if ((ca->key = EVP_EC_gen("P-256")) == NULL || (ca->cert = make_ca(ca->key)) == NULL) {
+		ph__cert_ca_free(&ca);
+		return failed(err);
+	}
+	*ret = ca;
+	return PH_OK;
+}
+
+void
+ph__cert_ca_free(struct ph__cert_ca **pca)
+{
+	struct ph__cert_ca *ca = *pca;
+
+	if (ca == NULL)
+		return;
+	X509_free(ca->cert);
+	EVP_PKEY_free(ca->key);
+	ph__free(&ph__libc_memory, ca);
+	*pca = NULL;
+}
+
+enum ph_code
+ph__cert_ca_pem(const struct ph__cert_ca *ca, struct ph__buf *to, struct ph_error *err)
+{
+	return add_pem(to, ca->cert, NULL) ? PH_OK : failed(err);
+}
+
+static enum ph_code
+list_names(struct ph__buf *san, enum ph__cert_fault fault, const char *const *names, size_t count,
+           struct ph_error *err)
+{
+	if (fault == PH__CERT_NAME) {
+		ph__buf_add_str(san, "DNS:another-host.invalid");
+		return PH_OK;
+	}
+	ph__buf_add_str(san, "DNS:localhost,IP:127.0.0.1,IP:::1");
+	for (size_t i = 0; i < count; i++)
+		if (!add_san(san, names[i]))
+			return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+			                "--cert-name: \"%s\" is no host name and no address", names[i]);
+	return PH_OK;
+}
+
+enum ph_code
+ph__cert_make(const struct ph__cert_ca *ca, enum ph__cert_fault fault, const char *const *names,
+              size_t count, struct ph__buf *chain, struct ph__buf *key_pem, struct ph_error *err)
+{
+	struct ph__cert_ca *other = NULL;
+	EVP_PKEY *key = NULL;
+	X509 *leaf = NULL;
+	struct ph__buf san;
+	enum ph_code rc;
+	bool ok;
+
+	if (fault == PH__CERT_UNTRUSTED) {
+		if ((rc = ph__cert_ca_new(&other, err)) < 0)
+			return rc;
+		ca = other;
+	}
+	ph__buf_init(&san, chain->mem, 64 * 1024);
+	rc = list_names(&san, fault, names, count, err);
+	ok = rc == PH_OK && (key = EVP_EC_gen("P-256")) != NULL &&
+	     (leaf = make_leaf(key, ca->cert, ca->key, ph__buf_cstr(&san),
+	                       fault == PH__CERT_EXPIRED)) != NULL &&
+	     add_pem(chain, leaf, NULL) && add_pem(key_pem, NULL, key);
+	ph__buf_done(&san);
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+	ph__cert_ca_free(&other);
+	return ok || rc < 0 ? rc : failed(err);
 }

@@ -3,28 +3,26 @@
  *
  *   accept -> (TLS) -> dialogue -> finishing -> closed
  *
- * pump() is the whole of it: settle what the session asks, send what it says, go on until neither
- * gives more. Reading stops while the socket does not take our replies, so a client that only sends
- * costs no memory. When the session has ended, our half is shut down and the client's octets are
- * thrown away for a moment: closing at once would make the kernel reset the connection and our last
- * reply be lost.
- *
- * Every reply that is a matter of choice is chosen in one place, choose().
+ * pump() is the whole of it: settle what the session asks (answer.c), send what it says, go on
+ * until neither gives more. Reading stops while the socket does not take our replies, so a client
+ * that only sends costs no memory. When the session has ended, our half is shut down and the
+ * client's octets are thrown away for a moment: closing at once would make the kernel reset the
+ * connection and our last reply be lost.
  *
  * A connection's memory is freed only in libuv's close callback; until then `closing` says that
  * there is nothing more to do. */
-#include <assert.h>
 #include <stdio.h>
 
 #include "sink/private.h"
-
-static void pump(struct ph__sink_conn *c);
 
 static void
 on_closed(uv_handle_t *h)
 {
 	struct ph__sink_conn *c = h->data;
 	struct ph__sink *s = c->sink;
+
+	if (--c->handles != 0)
+		return;
 
 	if (c->prev != NULL)
 		c->prev->next = c->next;
@@ -33,9 +31,16 @@ on_closed(uv_handle_t *h)
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	ph__sink_message_done(s, &c->message);
+	ph__sink_sasl_end(c);
+	ph__buf_done(&c->sasl.offered);
+	ph__buf_done(&c->proxy);
 	ph__server_free(&c->session);
 	ph__tls_stream_free(&c->tls);
 	ph__buf_done(&c->unsent);
+	ph__buf_done(&c->show.octets);
+	ph__buf_done(&c->from);
+	ph__buf_done(&c->rcpts);
+	ph__rule_peer_done(&s->rules, &c->peer_counts);
 	ph__free(s->mem, c);
 	s->conn_count--;
 	ph__sink_conn_gone(s);
@@ -48,85 +53,8 @@ ph__sink_conn_close(struct ph__sink_conn *c)
 		return;
 	c->closing = true;
 	uv_close(&c->h.handle, on_closed);
-}
-
-/* ---- what the session asks */
-
-/* The one place where a reply is chosen; NULL: as the session proposes. */
-static const struct ph__server_reply *
-choose(struct ph__sink_conn *c, const struct ph__server_event *ev)
-{
-	static const struct ph__server_reply
-		going = { 421, "4.3.2", "shutting down" },
-		crowded = { 421, "4.3.2", "too many connections" },
-		welcome = { 235, "2.7.0", "authenticated" };
-	struct ph__sink *s = c->sink;
-	bool enough = s->o->messages != 0 && s->messages >= s->o->messages;
-
-	switch (ev->type) {
-	case PH__SERVER_ON_CONNECT:
-		return s->conn_count > s->connections_max ? &crowded : NULL;
-	case PH__SERVER_ON_AUTH:
-		return ph__sink_users_check(&s->users, ev->user, ev->password) ? &welcome : NULL;
-	case PH__SERVER_ON_MAIL:
-		return s->stopping || enough ? &going : NULL;
-	case PH__SERVER_ON_MESSAGE:
-		return enough && ev->recipient == 0 ? &going : NULL;
-	default:
-		return NULL;
-	}
-}
-
-static bool
-keep_text(struct ph__buf *b, struct ph_str s)
-{
-	ph__buf_reset(b);
-	return ph__buf_add(b, s.ptr, s.len);
-}
-
-/* What follows from accepting; a reply when it cannot be done after all. */
-static const struct ph__server_reply *
-carry_out(struct ph__sink_conn *c, const struct ph__server_event *ev)
-{
-	static const struct ph__server_reply
-		no_room = { 452, "4.5.3", "the envelope is too large" },
-		no_memory = { 451, "4.3.0", "out of memory" };
-	struct ph__sink_message *m = &c->message;
-
-	switch (ev->type) {
-	case PH__SERVER_ON_HELLO:
-		return keep_text(&m->helo, ev->text) ? NULL : &no_memory;
-	case PH__SERVER_ON_AUTH:
-		return keep_text(&m->user, ev->user) ? NULL : &no_memory;
-	case PH__SERVER_ON_MAIL:
-		return ph__sink_message_mail(m, ev) ? NULL : &no_room;
-	case PH__SERVER_ON_RCPT:
-		return ph__sink_message_rcpt(m, ev) ? NULL : &no_room;
-	case PH__SERVER_ON_MESSAGE:
-		if (ev->recipient == 0)
-			c->verdict = ph__sink_message_end(c);
-		return c->verdict;
-	default:
-		return NULL;
-	}
-}
-
-static void
-settle(struct ph__sink_conn *c, const struct ph__server_event *ev)
-{
-	const struct ph__server_reply *r = choose(c, ev), *trouble;
-	uint16_t code = r != NULL ? r->code : ev->reply.code;
-	enum ph_code rc;
-
-	if (code < 400 && (trouble = carry_out(c, ev)) != NULL)
-		r = trouble;
-	else if (code >= 400 && ev->type == PH__SERVER_ON_MESSAGE && ev->recipient == 0)
-		ph__sink_message_drop(c->sink, &c->message);
-	rc = ph__server_answer(c->session, r, uv_now(&c->sink->loop));
-	assert(rc == PH_OK);
-	(void)rc;
-	if (c->sink->o->messages != 0 && c->sink->messages >= c->sink->o->messages)
-		ph__sink_stop(c->sink, false);
+	uv_close((uv_handle_t *)&c->timer, on_closed);
+	uv_close((uv_handle_t *)&c->late_timer, on_closed);
 }
 
 static void
@@ -138,16 +66,10 @@ complain(const struct ph__sink_conn *c, const struct ph_error *err)
 static void
 begin_tls(struct ph__sink_conn *c)
 {
-	struct ph_error err = PH_ERROR_INIT;
-
-	c->message.helo.len = 0;
 	ph__buf_reset(&c->message.helo);
 	ph__buf_reset(&c->message.user);
-	c->give_up = uv_now(&c->sink->loop) + PH__MS_TLS;
-	if (ph__tls_stream_new(&c->tls, c->sink->tls, &err) < 0) {
-		complain(c, &err);
-		ph__sink_conn_close(c);
-	}
+	c->message.mechanism[0] = '\0';
+	ph__sink_fault_tls(c);
 }
 
 /* ---- sending */
@@ -161,17 +83,47 @@ on_shutdown(uv_shutdown_t *r, int status)
 		ph__sink_conn_close(c);
 }
 
-/* The session has ended and all it said is on its way. */
+static void send_ciphertext(struct ph__sink_conn *c);
+
+/* The session has ended and all it said is on its way; or a rule broke it off. */
 static void
 finish(struct ph__sink_conn *c)
 {
-	if (c->closing || c->finishing || c->writing)
+	if (c->closing || c->finishing || c->writing || (c->late != NULL && !c->over))
 		return;
+	if (c->tls_up && !c->over && !c->tls_closed) {
+		c->tls_closed = true;
+		ph__tls_stream_close(c->tls);
+		send_ciphertext(c);
+		if (c->closing || c->writing)
+			return;
+	}
 	c->finishing = true;
 	c->give_up = uv_now(&c->sink->loop) + PH__SINK_MS_LINGER;
 	c->shutdown.data = c;
 	if (uv_shutdown(&c->shutdown, &c->h.stream, on_shutdown) < 0)
 		ph__sink_conn_close(c);
+}
+
+/* A client without its end of the connection sees a reset only if TCP is what it has. */
+void
+ph__sink_conn_cut(struct ph__sink_conn *c, enum ph__rule_end how)
+{
+	struct linger at_once = { .l_onoff = 1 };
+	uv_os_fd_t fd;
+
+	if (c->closing)
+		return;
+	if (c->message.begun)
+		c->sink->dropped++, ph__sink_message_drop(c->sink, &c->message);
+	c->over = true;
+	if (how != PH__RULE_RESET) {
+		finish(c);
+		return;
+	}
+	if (uv_fileno(&c->h.handle, &fd) == 0)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	ph__sink_conn_close(c);
 }
 
 static void
@@ -184,7 +136,7 @@ on_written(uv_write_t *w, int status)
 	if (status < 0)
 		ph__sink_conn_close(c);
 	else
-		pump(c);
+		ph__sink_conn_pump(c);
 }
 
 /* Takes all of it: what the kernel does not, waits in `unsent`. */
@@ -224,29 +176,46 @@ send_ciphertext(struct ph__sink_conn *c)
 	ph__tls_stream_sent(c->tls, p.len);
 }
 
+void
+ph__sink_conn_put_clear(struct ph__sink_conn *c, struct ph_str octets)
+{
+	if (!c->closing && octets.len != 0)
+		send_octets(c, octets);
+}
+
+void
+ph__sink_conn_put(struct ph__sink_conn *c, struct ph_str octets)
+{
+	struct ph_error err = PH_ERROR_INIT;
+
+	if (c->closing || octets.len == 0)
+		return;
+	if (c->tls == NULL) {
+		send_octets(c, octets);
+	} else if (ph__tls_stream_write(c->tls, octets.ptr, octets.len, &err) < 0) {
+		complain(c, &err);
+		ph__sink_conn_close(c);
+	} else {
+		send_ciphertext(c);
+	}
+}
+
 /* Whether anything the session had to say is gone. Records go first: who reads a 250 may look for
  * the record. */
 static bool
 flush(struct ph__sink_conn *c)
 {
-	struct ph_error err = PH_ERROR_INIT;
 	struct iovec v;
 	bool any = false;
 
-	if (c->closing || c->writing)
+	if (c->closing || c->writing || c->over || c->tls_wait || c->proxy_wait)
 		return false;
 	if ((c->tls == NULL || c->tls_up) && ph__server_pull(c->session, &v, 1) == 1) {
 		ph__sink_records_flush(c->sink);
+		any = !c->closing;
+		ph__sink_conn_put(c, (struct ph_str){ v.iov_base, v.iov_len });
 		if (c->closing)
 			return false;
-		any = true;
-		if (c->tls == NULL) {
-			send_octets(c, (struct ph_str){ v.iov_base, v.iov_len });
-		} else if (ph__tls_stream_write(c->tls, v.iov_base, v.iov_len, &err) < 0) {
-			complain(c, &err);
-			ph__sink_conn_close(c);
-			return false;
-		}
 		ph__server_sent(c->session, v.iov_len, uv_now(&c->sink->loop));
 	}
 	if (c->tls != NULL)
@@ -267,24 +236,30 @@ feed(struct ph__sink_conn *c, const char *p, size_t n)
 	}
 }
 
+/* Whether the session may be asked: not while TLS is made, a rule is carried out, or all is over. */
+static bool
+is_free(const struct ph__sink_conn *c)
+{
+	return !c->closing && !c->over && !c->deaf && !c->tls_wait && !c->proxy_wait &&
+	       c->show.rule == NULL && (c->tls == NULL || c->tls_up);
+}
+
 static void
 drain(struct ph__sink_conn *c)
 {
 	struct ph__server_event ev;
 
-	while (!c->closing && (c->tls == NULL || c->tls_up) &&
-	       ph__server_next_event(c->session, &ev)) {
-		if (ev.asks)
-			settle(c, &ev);
-		else if (ev.type == PH__SERVER_ON_OCTETS)
+	while (is_free(c) && ph__server_next_event(c->session, &ev)) {
+		if (ev.asks) {
+			ph__sink_settle(c, &ev);
+		} else if (ev.type == PH__SERVER_ON_OCTETS) {
 			ph__sink_message_octets(c->sink, &c->message, ev.text);
-		else if (ev.type == PH__SERVER_ON_DROPPED)
+			ph__sink_watch_body(c, ev.text.len);
+		} else if (ev.type == PH__SERVER_ON_DROPPED) {
 			c->sink->dropped++, ph__sink_message_drop(c->sink, &c->message);
-		else if (ev.type == PH__SERVER_WANT_TLS)
+		} else if (ev.type == PH__SERVER_WANT_TLS) {
 			begin_tls(c);
-		else if (c->tls != NULL)
-			ph__tls_stream_close(c->tls);
-		if (ev.type == PH__SERVER_CLOSED) {
+		} else {
 			flush(c);
 			finish(c);
 		}
@@ -300,6 +275,10 @@ handshake(struct ph__sink_conn *c)
 	if (io == PH_IO_OK) {
 		c->tls_up = true;
 		c->give_up = UINT64_MAX;
+		if (!ph__sink_sasl_offer(c)) {
+			ph__sink_conn_close(c);
+			return;
+		}
 		if (c->protocol != PH__SINK_SMTPS)
 			ph__server_tls_done(c->session, uv_now(&c->sink->loop));
 		return;
@@ -318,7 +297,8 @@ decrypt(struct ph__sink_conn *c)
 	struct ph_error err = PH_ERROR_INIT;
 	size_t n = 0;
 
-	if (c->closing || c->finishing || c->tls == NULL)
+	if (c->closing || c->finishing || c->over || c->tls == NULL || c->stalled ||
+	    (c->tls_up && !is_free(c)))
 		return false;
 	if (!c->tls_up) {
 		handshake(c);
@@ -357,12 +337,60 @@ static void
 on_eof(struct ph__sink_conn *c)
 {
 	c->eof = true;
-	if (c->finishing || (c->tls != NULL && !c->tls_up)) {
+	if (c->finishing || c->stalled || c->proxy_wait || (c->tls != NULL && !c->tls_up)) {
 		ph__sink_conn_close(c);
 		return;
 	}
 	ph__server_feed_eof(c->session, uv_now(&c->sink->loop));
-	pump(c);
+	ph__sink_conn_pump(c);
+}
+
+static void
+take_octets(struct ph__sink_conn *c, const char *p, size_t n)
+{
+	struct ph_error err = PH_ERROR_INIT;
+
+	if (c->tls != NULL && !c->tls_up && ph__sink_fault_tls_meets(c))
+		return;
+	if (c->tls == NULL) {
+		feed(c, p, n);
+	} else if (ph__tls_stream_feed(c->tls, p, n, &err) < 0) {
+		complain(c, &err);
+		ph__sink_conn_close(c);
+	}
+}
+
+/* The dialogue begins behind the header; what came with it is the client's already. */
+static void
+take_proxy(struct ph__sink_conn *c, const char *p, size_t n)
+{
+	char peer[sizeof c->peer];
+	size_t used = 0;
+
+	snprintf(peer, sizeof peer, "%s", c->peer);
+	if (!ph__buf_add(&c->proxy, p, n)) {
+		ph__sink_conn_close(c);
+		return;
+	}
+	switch (ph__sink_proxy_parse(ph__buf_str(&c->proxy), &used, peer, sizeof peer)) {
+	case PH__SINK_PROXY_MORE:
+		return;
+	case PH__SINK_PROXY_WRONG:
+		fprintf(stderr, "posthaste sink: %s: no PROXY header came first\n", c->peer);
+		ph__sink_conn_close(c);
+		return;
+	case PH__SINK_PROXY_DONE:
+		snprintf(c->proxied_by, sizeof c->proxied_by, "%s", c->peer);
+		snprintf(c->peer, sizeof c->peer, "%s", peer);
+		c->proxy_wait = false;
+		c->give_up = UINT64_MAX;
+	}
+	if (c->protocol == PH__SINK_SMTPS)
+		begin_tls(c);
+	else
+		drain(c);
+	if (!c->closing && used < c->proxy.len)
+		take_octets(c, c->proxy.p + used, c->proxy.len - used);
 }
 
 /* libuv's buffer is shared by all connections: all of it is taken here, before the next read. */
@@ -370,7 +398,6 @@ static void
 on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct ph__sink_conn *c = stream->data;
-	struct ph_error err = PH_ERROR_INIT;
 
 	if (c->closing || n == 0)
 		return;
@@ -378,23 +405,24 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		on_eof(c);
 		return;
 	}
-	if (c->finishing)
+	if (c->finishing || c->over || c->stalled)
 		return;
-	if (c->tls == NULL) {
-		feed(c, buf->base, (size_t)n);
-	} else if (ph__tls_stream_feed(c->tls, buf->base, (size_t)n, &err) < 0) {
-		complain(c, &err);
-		ph__sink_conn_close(c);
-	}
-	pump(c);
+	if (c->proxy_wait)
+		take_proxy(c, buf->base, (size_t)n);
+	else
+		take_octets(c, buf->base, (size_t)n);
+	ph__sink_conn_pump(c);
 }
 
-/* While finishing, too: the client's end of the connection is waited for. */
+/* While finishing, too: the client's end of the connection is waited for. A stalled client is read from
+ * to no purpose but to see it go. */
 static void
 update_reading(struct ph__sink_conn *c)
 {
-	bool want = c->finishing || (!c->eof && !c->writing && ((c->tls != NULL && !c->tls_up) ||
-	                             ph__server_wants_input(c->session)));
+	bool handshake_on = c->tls != NULL && !c->tls_up;
+	bool want = c->finishing || (c->stalled && !c->deaf && !c->eof) ||
+	            (!c->eof && !c->writing && (handshake_on || c->proxy_wait || (is_free(c) &&
+	             ph__server_wants_input(c->session))));
 
 	if (c->closing || want == c->reading)
 		return;
@@ -405,17 +433,18 @@ update_reading(struct ph__sink_conn *c)
 	c->reading = want;
 }
 
-static void
-pump(struct ph__sink_conn *c)
+void
+ph__sink_conn_pump(struct ph__sink_conn *c)
 {
 	bool more;
 
 	do {
 		drain(c);
 		more = flush(c);
+		more |= ph__sink_fault_perform(c);
 		more |= decrypt(c);
 	} while (more && !c->closing);
-	if (!c->closing && ph__server_is_closed(c->session))
+	if (!c->closing && (c->over || ph__server_is_closed(c->session)))
 		finish(c);
 	update_reading(c);
 }
@@ -451,6 +480,9 @@ make_session(struct ph__sink_conn *c, struct ph_error *err)
 		.size_max = o->size_given ? o->size_max : PH__SINK_SIZE,
 		.recipients_max = o->recipients_max,
 		.idle_ms = o->idle_ms,
+		.limits = { o->recipients_max != 0, o->mail_max, o->domain_max },
+		.future_seconds = PH__SINK_FUTURE,
+		.future_until = c->sink->future_until,
 	}, c->sink->mem, uv_now(&c->sink->loop), err);
 }
 
@@ -469,11 +501,19 @@ new_conn(struct ph__sink_listener *l)
 		ph__free(s->mem, c);
 		return NULL;
 	}
+	uv_timer_init(&s->loop, &c->timer);
+	uv_timer_init(&s->loop, &c->late_timer);
+	c->handles = 3;
 	c->sink = s;
-	c->h.handle.data = c;
+	c->h.handle.data = c->timer.data = c->late_timer.data = c;
 	c->protocol = l->protocol;
 	c->give_up = UINT64_MAX;
-	ph__buf_init(&c->unsent, s->mem, 4 * PH__SERVER_OUT_MAX);
+	ph__buf_init(&c->unsent, s->mem, 2 * PH__SINK_REPLY);
+	ph__buf_init(&c->show.octets, s->mem, PH__SINK_REPLY);
+	ph__buf_init(&c->from, s->mem, PH__AUTH_LINE_MAX);
+	ph__buf_init(&c->sasl.offered, s->mem, PH__COMMAND_LINE_MAX);
+	ph__buf_init(&c->proxy, s->mem, PH__SINK_PROXY_MAX + PH__SINK_READ);
+	ph__buf_init(&c->rcpts, s->mem, PH__SINK_ENVELOPE);
 	c->next = s->conns;
 	if (s->conns != NULL)
 		s->conns->prev = c;
@@ -492,17 +532,22 @@ ph__sink_accept(struct ph__sink_listener *l)
 
 	if (c == NULL)
 		return;
-	ready = ph__sink_message_init(c->sink, &c->message);
-	if (uv_accept(&l->h.stream, &c->h.stream) < 0 || !ready || make_session(c, &err) < 0) {
+	ready = ph__sink_message_init(c->sink, &c->message) &&
+	        ph__rule_peer_init(&c->sink->rules, &c->peer_counts, c->sink->connections);
+	if (uv_accept(&l->h.stream, &c->h.stream) < 0 || !ready || make_session(c, &err) < 0 ||
+	    !ph__sink_sasl_offer(c)) {
 		ph__sink_conn_close(c);
 		return;
 	}
 	name_peer(c, l->is_unix);
 	if (!l->is_unix)
 		uv_tcp_nodelay(&c->h.tcp, 1);
-	if (c->protocol == PH__SINK_SMTPS)
+	c->proxy_wait = c->sink->o->proxy_protocol;
+	if (c->proxy_wait)
+		c->give_up = uv_now(&c->sink->loop) + PH__SINK_MS_PROXY;
+	else if (c->protocol == PH__SINK_SMTPS)
 		begin_tls(c);
-	pump(c);
+	ph__sink_conn_pump(c);
 }
 
 void
@@ -510,12 +555,13 @@ ph__sink_conn_shutdown(struct ph__sink_conn *c)
 {
 	if (c->closing || c->finishing)
 		return;
-	if (c->tls != NULL && !c->tls_up) {
+	if ((c->tls != NULL && !c->tls_up) || c->proxy_wait || c->show.rule != NULL || c->stalled ||
+	    c->over) {
 		ph__sink_conn_close(c);
 		return;
 	}
 	ph__server_shutdown(c->session, uv_now(&c->sink->loop));
-	pump(c);
+	ph__sink_conn_pump(c);
 }
 
 void
@@ -529,11 +575,12 @@ ph__sink_conn_tick(struct ph__sink_conn *c)
 		ph__sink_conn_close(c);
 		return;
 	}
-	if (c->finishing || now < ph__server_deadline(c->session))
+	if (c->finishing || c->over || now < ph__server_deadline(c->session))
 		return;
+	c->deaf = false;
 	ph__server_tick(c->session, now);
 	/* A client that takes no replies will not take this one either. */
 	if (c->writing)
 		c->give_up = now + PH__SINK_MS_LINGER;
-	pump(c);
+	ph__sink_conn_pump(c);
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "net/dial.h"
 #include "sink/private.h"
 
 static enum ph_code
@@ -15,14 +16,6 @@ refuse(struct ph_error *err, const char *address, const char *why)
 {
 	return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 	                "cannot listen on \"%s\": %s", address, why);
-}
-
-static bool
-is_loopback(const struct sockaddr_storage *a)
-{
-	if (a->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
 }
 
 /* "2525", "127.0.0.1:2525", "localhost:2525", "[::1]:2525" */
@@ -39,7 +32,7 @@ parse(const char *text, struct sockaddr_storage *a, struct ph_error *err)
 		return refuse(err, text, "the port is not a number up to 65535");
 	if (n >= sizeof host || (colon != NULL && n == 0))
 		return refuse(err, text, "that is not ADDRESS:PORT");
-	if (n != 0 && !ph__str_eq_nocase((struct ph_str){ text, n }, ph__str("localhost"))) {
+	if (n != 0 && !ph__str_is((struct ph_str){ text, n }, "localhost")) {
 		bool brackets = text[0] == '[' && text[n - 1] == ']';
 
 		snprintf(host, sizeof host, "%.*s", (int)(brackets ? n - 2 : n), text + brackets);
@@ -47,7 +40,7 @@ parse(const char *text, struct sockaddr_storage *a, struct ph_error *err)
 	if (uv_ip4_addr(host, (int)port, (struct sockaddr_in *)a) != 0 &&
 	    uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)a) != 0)
 		return refuse(err, text, "the address is not numeric");
-	if (is_loopback(a))
+	if (ph__is_loopback(a))
 		return PH_OK;
 	refuse(err, text, "the sink accepts mail from anybody, so it listens on this machine only");
 	ph__hint(err, "use an address of 127.0.0.0/8, [::1], or the path of a Unix socket");
@@ -101,8 +94,26 @@ on_connection(uv_stream_t *stream, int status)
 static enum ph_code
 failed(struct ph_error *err, const char *address, int uv)
 {
-	return ph__fail_errno(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, -uv,
-	                      "cannot listen on %s", address);
+	ph__fail_errno(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, -uv, "cannot listen on %s",
+	               address);
+	if (uv == UV_EADDRINUSE && strchr(address, '/') != NULL)
+		ph__hint(err, "another program listens there, or it is another kind of file: use another path");
+	else if (uv == UV_EADDRINUSE)
+		ph__hint(err, "another program listens there: use another port; 0 takes a free one");
+	else if (uv == UV_EACCES && strchr(address, '/') != NULL)
+		ph__hint(err, "the folder must be there, and you must be allowed to write into it");
+	else if (uv == UV_EACCES)
+		ph__hint(err, "ports below 1024 are for root: use a higher one");
+	return PH_ECONFIG;
+}
+
+static bool
+has_folder(const char *path)
+{
+	char folder[sizeof ((struct sockaddr_un *)0)->sun_path];
+
+	snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path + 1), path);
+	return access(folder, F_OK) == 0;
 }
 
 static enum ph_code
@@ -121,6 +132,8 @@ bind_unix(struct ph__sink_listener *l, const char *path, struct ph_error *err)
 		return failed(err, path, rc);
 	l->sink->listener_count++;
 	rc = uv_pipe_bind(&l->h.pipe, path);
+	if (rc == UV_EACCES && !has_folder(path))
+		rc = UV_ENOENT; /* which libuv calls EACCES */
 	return rc < 0 ? failed(err, path, rc) : PH_OK;
 }
 

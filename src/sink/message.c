@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "mail/encode.h"
 #include "sink/private.h"
 
 bool
@@ -15,6 +16,8 @@ ph__sink_message_init(struct ph__sink *s, struct ph__sink_message *m)
 {
 	ph__buf_init(&m->helo, s->mem, PH__AUTH_LINE_MAX);
 	ph__buf_init(&m->user, s->mem, PH__AUTH_LINE_MAX);
+	ph__buf_init(&m->xclient, s->mem, PH__COMMAND_LINE_MAX);
+	ph__buf_init(&m->xforward, s->mem, 16 * PH__COMMAND_LINE_MAX);
 	ph__buf_init(&m->envelope, s->mem, PH__SINK_ENVELOPE);
 	ph__buf_init(&m->file.pending, s->mem, PH__SINK_READ);
 	m->file.fd = -1;
@@ -27,6 +30,8 @@ ph__sink_message_done(struct ph__sink *s, struct ph__sink_message *m)
 	ph__sink_message_drop(s, m);
 	ph__buf_done(&m->helo);
 	ph__buf_done(&m->user);
+	ph__buf_done(&m->xclient);
+	ph__buf_done(&m->xforward);
 	ph__buf_done(&m->envelope);
 	ph__buf_done(&m->file.pending);
 	EVP_MD_CTX_free(m->hash);
@@ -45,13 +50,47 @@ fits(struct ph__buf *b, size_t len)
 	return false;
 }
 
-static void
-add_parameters(struct ph__json *j, struct ph_str p)
+/* What is sent as xtext (RFC 3461 §4) is shown as what it stands for; an ORCPT of type utf-8 has an
+ * encoding of its own (RFC 6533 §3) and is left alone. */
+static bool
+is_encoded(struct ph_str name, struct ph_str value, bool all)
 {
-	if (p.len != 0)
-		ph__json_text(j, "parameters", p);
-	else
-		ph__json_null(j, "parameters");
+	if (ph__str_is(name, "ORCPT"))
+		return !ph__str_begins(value, "utf-8;");
+	return all || ph__str_is(name, "ENVID") || ph__str_is(name, "AUTH");
+}
+
+/* {"SIZE":"12","SMTPUTF8":true}; null when there are none. The session has taken each name for one it
+ * knows, so none needs escaping. */
+static void
+add_parameters(struct ph__json *j, const char *key, struct ph_str p, bool all_encoded)
+{
+	struct ph_str name, value;
+	struct ph__buf decoded;
+	char upper[32];
+
+	if (p.len == 0) {
+		ph__json_null(j, key);
+		return;
+	}
+	ph__buf_init(&decoded, j->out->mem, PH__AUTH_LINE_MAX);
+	ph__json_object(j, key);
+	while (ph__server_next_parameter(&p, &name, &value)) {
+		size_t n = name.len < sizeof upper - 1 ? name.len : sizeof upper - 1;
+
+		for (size_t i = 0; i < n; i++)
+			upper[i] = ph__upper(name.ptr[i]);
+		upper[n] = '\0';
+		ph__buf_reset(&decoded);
+		if (value.ptr == NULL)
+			ph__json_bool(j, upper, true);
+		else if (is_encoded(name, value, all_encoded) && ph__xtext_decode(&decoded, value))
+			ph__json_text(j, upper, ph__buf_str(&decoded));
+		else
+			ph__json_text(j, upper, value);
+	}
+	ph__json_end_object(j);
+	ph__buf_done(&decoded);
 }
 
 bool
@@ -63,7 +102,7 @@ ph__sink_message_mail(struct ph__sink_message *m, const struct ph__server_event 
 	if (m->hash == NULL)
 		return true;
 	ph__json_text(&j, "from", ev->text);
-	add_parameters(&j, ev->parameters);
+	add_parameters(&j, "parameters", ev->parameters, false);
 	ph__json_array(&j, "recipients");
 	m->need_comma = false;
 	return fits(&m->envelope, 0);
@@ -79,7 +118,7 @@ ph__sink_message_rcpt(struct ph__sink_message *m, const struct ph__server_event 
 		return true;
 	ph__json_object(&j, NULL);
 	ph__json_text(&j, "address", ev->text);
-	add_parameters(&j, ev->parameters);
+	add_parameters(&j, "parameters", ev->parameters, false);
 	ph__json_end_object(&j);
 	if (!fits(&m->envelope, before))
 		return false;
@@ -172,10 +211,14 @@ add_record(struct ph__sink_conn *c)
 	ph__json_object(&j, NULL);
 	ph__json_uint(&j, "message", s->messages);
 	ph__json_cstr(&j, "peer", c->peer);
+	ph__json_cstr(&j, "proxied_by", c->proxied_by[0] != '\0' ? c->proxied_by : NULL);
 	ph__json_cstr(&j, "protocol", ph__server_protocol(c->session));
 	ph__json_text(&j, "helo", ph__buf_str(&m->helo));
 	add_tls(&j, c);
 	ph__json_cstr(&j, "auth_user", m->user.len != 0 ? ph__buf_cstr(&m->user) : NULL);
+	ph__json_cstr(&j, "auth_mechanism", m->mechanism[0] != '\0' ? m->mechanism : NULL);
+	add_parameters(&j, "xclient", ph__buf_str(&m->xclient), true);
+	add_parameters(&j, "xforward", ph__buf_str(&m->xforward), true);
 	ph__buf_add_char(&s->records, ',');
 	ph__buf_add(&s->records, ph__buf_cstr(&m->envelope), m->envelope.len);
 	ph__json_end_array(&j);

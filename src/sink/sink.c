@@ -15,6 +15,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sink/cert.h"
@@ -41,19 +43,25 @@ choose_extensions(struct ph__sink *s, struct ph_error *err)
 			                                       : rest.len };
 		uint32_t bit = ph__server_ext_by_name(word);
 
-		if (bit == 0)
-			return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-			                "\"%.*s\" is no extension of this server", (int)word.len,
-			                word.ptr);
+		if (bit == 0) {
+			ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+			         "--no: \"%.*s\" is no extension of this server", (int)word.len, word.ptr);
+			ph__hint(err, "posthaste sink --help lists them");
+			return PH_EUSAGE;
+		}
 		s->extensions &= ~bit;
 		rest.ptr += word.len + (comma != NULL);
 		rest.len -= word.len + (comma != NULL);
 	}
-	if (s->users.count == 0)
+	if (!s->o->xclient)
+		s->extensions &= ~(uint32_t)PH__SERVER_EXT_XCLIENT;
+	if (!s->o->xforward)
+		s->extensions &= ~(uint32_t)PH__SERVER_EXT_XFORWARD;
+	if (s->users.count + s->tokens.count == 0)
 		s->extensions &= ~(uint32_t)PH__SERVER_EXT_AUTH;
 	if (s->o->require_auth && !(s->extensions & PH__SERVER_EXT_AUTH))
 		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "AUTH cannot be required: it is off, or there are no users");
+		                "--require-auth: AUTH is off, or there are no users (--user, --users, --token-file)");
 	return PH_OK;
 }
 
@@ -69,41 +77,130 @@ load_given(struct ph__sink *s, struct ph__buf *chain, struct ph__buf *key, struc
 }
 
 static enum ph_code
-load_certificate(struct ph__sink *s, struct ph__buf *ca, struct ph__buf *chain,
-                 struct ph__buf *key, struct ph_error *err)
+use_certificate(struct ph__sink *s, enum ph__cert_fault fault, struct ph__cert_ca *ca,
+                struct ph_error *err)
 {
+	struct ph__buf chain, key;
 	enum ph_code rc;
 
-	if (s->o->cert_file != NULL && s->o->ca_out != NULL)
+	ph__buf_init(&chain, s->mem, PEM_MAX);
+	ph__buf_init(&key, s->mem, PEM_MAX);
+	key.secret = true;
+	rc = ca == NULL ? load_given(s, &chain, &key, err)
+	                : ph__cert_make(ca, fault, s->o->cert_names, s->o->cert_name_count, &chain, &key,
+	                                err);
+	if (rc == PH_OK)
+		rc = ph__tls_server_new(&s->tls[fault], &(struct ph__tls_server_opts){
+			.chain = ph__buf_str(&chain), .key = ph__buf_str(&key),
+			.min_version = s->o->tls_min }, s->mem, err);
+	if (rc == PH_ECONFIG && ca == NULL)
+		ph__hint(err, "%s holds a certificate, then its chain, in PEM; its key stands there or in "
+		              "--key FILE, without a pass phrase", s->o->cert_file);
+	ph__buf_done(&chain);
+	ph__buf_done(&key);
+	return rc;
+}
+
+static bool
+wants_certificate(const struct ph__sink *s, unsigned fault)
+{
+	for (size_t i = 0; i < s->rules.count; i++)
+		if (s->rules.rows[i].cert == fault && fault != PH__CERT_GOOD)
+			return true;
+	return fault == PH__CERT_GOOD;
+}
+
+static enum ph_code
+write_ca(const struct ph__sink *s, const struct ph__cert_ca *ca, struct ph_error *err)
+{
+	struct ph__buf pem;
+	enum ph_code rc;
+
+	if (s->o->ca_out == NULL)
+		return PH_OK;
+	ph__buf_init(&pem, s->mem, PEM_MAX);
+	if ((rc = ph__cert_ca_pem(ca, &pem, err)) == PH_OK)
+		rc = ph__sink_write_file(s->o->ca_out, ph__buf_str(&pem), err);
+	ph__buf_done(&pem);
+	return rc;
+}
+
+static enum ph_code
+set_up_given_tls(struct ph__sink *s, struct ph_error *err)
+{
+	if (s->o->ca_out != NULL)
 		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 		                "with a certificate given there is no CA of ours to write");
-	rc = s->o->cert_file != NULL
-	         ? load_given(s, chain, key, err)
-	         : ph__cert_make(s->o->cert_names, s->o->cert_name_count, ca, chain, key, err);
-	if (rc == PH_OK)
-		rc = ph__tls_server_new(&s->tls, &(struct ph__tls_server_opts){
-			.chain = ph__buf_str(chain), .key = ph__buf_str(key),
-			.min_version = s->o->tls_min }, s->mem, err);
-	if (rc == PH_OK && s->o->ca_out != NULL)
-		rc = ph__sink_write_file(s->o->ca_out, ph__buf_str(ca), err);
-	return rc;
+	for (unsigned i = 1; i < PH__CERT_FAULTS; i++)
+		if (wants_certificate(s, i))
+			return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+			                "a rule with `badcert` needs certificates made here, not --cert");
+	return use_certificate(s, PH__CERT_GOOD, NULL, err);
 }
 
 static enum ph_code
 set_up_tls(struct ph__sink *s, struct ph_error *err)
 {
-	struct ph__buf ca, chain, key;
+	struct ph__cert_ca *ca = NULL;
 	enum ph_code rc;
 
-	ph__buf_init(&ca, s->mem, PEM_MAX);
-	ph__buf_init(&chain, s->mem, PEM_MAX);
-	ph__buf_init(&key, s->mem, PEM_MAX);
-	key.secret = true;
-	rc = load_certificate(s, &ca, &chain, &key, err);
-	ph__buf_done(&ca);
-	ph__buf_done(&chain);
-	ph__buf_done(&key);
+	if (s->o->cert_file != NULL)
+		return set_up_given_tls(s, err);
+	rc = ph__cert_ca_new(&ca, err);
+	for (unsigned i = 0; i < PH__CERT_FAULTS && rc == PH_OK; i++)
+		if (wants_certificate(s, i))
+			rc = use_certificate(s, (enum ph__cert_fault)i, ca, err);
+	if (rc == PH_OK)
+		rc = write_ca(s, ca, err);
+	ph__cert_ca_free(&ca);
 	return rc;
+}
+
+/* ---- rules */
+
+static enum ph_code
+load_rules_file(struct ph__sink *s, struct ph_error *err)
+{
+	struct ph__buf text;
+	enum ph_code rc;
+
+	ph__buf_init(&text, s->mem, PH__SINK_RULES_FILE);
+	if ((rc = ph__sink_read_file(s->o->rules_file, &text, err)) == PH_OK)
+		rc = ph__rules_add_lines(&s->rules, s->o->rules_file, ph__buf_str(&text), err);
+	ph__buf_done(&text);
+	return rc;
+}
+
+/* A seed that nobody gave is short enough to be typed again. */
+static enum ph_code
+load_rules(struct ph__sink *s, struct ph_error *err)
+{
+	uint32_t made;
+	enum ph_code rc = PH_OK;
+
+	if (s->o->seed_given) {
+		s->rules.seed = s->o->seed;
+	} else {
+		if (getrandom(&made, sizeof made, 0) != (ssize_t)sizeof made)
+			return ph__fail_errno(err, PH_ESYSTEM, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, errno,
+			                      "no chance to be had for a seed");
+		s->rules.seed = made;
+	}
+	for (size_t i = 0; i < s->o->rule_count && rc == PH_OK; i++)
+		rc = ph__rules_add(&s->rules, "--rule", ph__str(s->o->rules[i]), err);
+	return rc == PH_OK && s->o->rules_file != NULL ? load_rules_file(s, err) : rc;
+}
+
+/* So that a rule which never had its turn is seen. */
+static void
+say_rules(const struct ph__sink *s)
+{
+	for (size_t i = 0; i < s->rules.count; i++) {
+		const struct ph__rule *r = &s->rules.rows[i];
+
+		fprintf(stderr, "posthaste sink: %" PRIu64 " of %" PRIu64 " times: %s\n", r->fired, r->met,
+		        r->text);
+	}
 }
 
 /* ---- listening */
@@ -121,7 +218,7 @@ listen_everywhere(struct ph__sink *s, struct ph_error *err)
 	return rc;
 }
 
-/* "smtp 127.0.0.1:2525", a line each, and at last "ca FILE". */
+/* "smtp 127.0.0.1:2525", a line each; "seed N" if there are rules; at last "ca FILE". */
 static enum ph_code
 say_ready(struct ph__sink *s, struct ph_error *err)
 {
@@ -132,6 +229,8 @@ say_ready(struct ph__sink *s, struct ph_error *err)
 	for (size_t i = 0; i < s->listener_count; i++)
 		ph__buf_addf(&text, "%s %s\n", protocol_name(s->listeners[i].protocol),
 		             s->listeners[i].where);
+	if (s->rules.count != 0)
+		ph__buf_addf(&text, "seed %" PRIu64 "\n", s->rules.seed);
 	if (s->o->ca_out != NULL)
 		ph__buf_addf(&text, "ca %s\n", s->o->ca_out);
 	if (!ph__buf_ok(&text))
@@ -246,8 +345,13 @@ set_up(struct ph__sink *s, struct ph_error *err)
 	    (s->plain = ph__alloc(s->mem, PH__SINK_PLAIN)) == NULL ||
 	    (s->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
-	if ((rc = ph__sink_users_load(&s->users, s->o, s->mem, err)) < 0 ||
-	    (rc = choose_extensions(s, err)) < 0 || (rc = set_up_tls(s, err)) < 0 ||
+	s->future_until = (int64_t)time(NULL) + PH__SINK_FUTURE;
+	if ((rc = ph__sink_users_load(&s->users, s->o->users, s->o->user_count, s->o->users_file, s->mem,
+	                              err)) < 0 ||
+	    (rc = ph__sink_users_load(&s->tokens, NULL, 0, s->o->token_file, s->mem, err)) < 0 ||
+	    (rc = ph__sink_sasl_set_up(s, err)) < 0 ||
+	    (rc = choose_extensions(s, err)) < 0 || (rc = load_rules(s, err)) < 0 ||
+	    (rc = set_up_tls(s, err)) < 0 ||
 	    (rc = ph__sink_store_open(&s->store, s->o->maildir, err)) < 0 ||
 	    (rc = open_records(s, err)) < 0 || (rc = watch(s, err)) < 0 ||
 	    (rc = listen_everywhere(s, err)) < 0)
@@ -266,7 +370,10 @@ tear_down(struct ph__sink *s)
 	ph__buf_done(&s->records);
 	ph__sink_store_close(&s->store);
 	ph__sink_users_done(&s->users);
-	ph__tls_server_free(&s->tls);
+	ph__sink_users_done(&s->tokens);
+	for (unsigned i = 0; i < PH__CERT_FAULTS; i++)
+		ph__tls_server_free(&s->tls[i]);
+	ph__rules_done(&s->rules);
 	EVP_MD_free(s->sha256);
 	/* Passwords may have come through these. */
 	if (s->in != NULL)
@@ -292,6 +399,7 @@ ph__sink_run(const struct ph__sink_opts *opts, struct ph_error *err)
 	s->err = err;
 	s->json_fd = -1;
 	s->store.fd = -1;
+	ph__rules_init(&s->rules, mem, 0);
 	s->connections_max = opts->connections_max != 0 ? opts->connections_max
 	                                                : PH__SINK_CONNECTIONS;
 	if ((rc = uv_loop_init(&s->loop)) < 0) {
@@ -311,6 +419,7 @@ ph__sink_run(const struct ph__sink_opts *opts, struct ph_error *err)
 		fprintf(stderr, "posthaste sink: %" PRIu64 " messages, %" PRIu64 " octets, %" PRIu64
 		        " connections, %" PRIu64 " transactions broken off\n", s->messages,
 		        s->octets, s->connections, s->dropped);
+		say_rules(s);
 	}
 	tear_down(s);
 	if (rc == PH_OK)

@@ -29,6 +29,9 @@ struct ph__sink_opts {
 	uint64_t    size_max;              /* octets of a message */
 	bool        size_given;            /* otherwise PH__SINK_SIZE */
 	size_t      recipients_max, connections_max;
+	uint64_t    mail_max, domain_max;  /* MAILMAX, RCPTDOMAINMAX (RFC 9422); 0: no limit */
+	bool        xclient, xforward;     /* offered */
+	bool        proxy_protocol;        /* each connection begins with a PROXY header */
 	uint64_t    idle_ms;
 	bool        strict_line_ends;
 
@@ -42,7 +45,15 @@ struct ph__sink_opts {
 	const struct ph__sink_user *users;
 	size_t      user_count;
 	const char *users_file;            /* lines "name:password" */
+	const char *token_file;            /* lines "name:token", for OAUTHBEARER and XOAUTH2 */
+	const char *mechanisms;            /* parted by commas: no others are offered */
 	bool        clear_auth, require_auth;
+
+	const char *const *rules;          /* src/sink/rules.h has the grammar */
+	size_t      rule_count;
+	const char *rules_file;            /* behind them */
+	uint64_t    seed;                  /* of all chance */
+	bool        seed_given;            /* otherwise one is made, and told when ready */
 
 	const char *maildir;               /* otherwise messages are only counted */
 	const char *json_file;             /* otherwise standard output */

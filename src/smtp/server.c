@@ -46,6 +46,9 @@ ph__server_new(struct ph__server **ret, const struct ph__server_opts *opts,
 	ph__buf_init(&s->auth.user, &s->mem, PH__AUTH_LINE_MAX);
 	ph__buf_init(&s->auth.secret, &s->mem, PH__AUTH_LINE_MAX);
 	s->auth.user.secret = s->auth.secret.secret = true;
+	s->auth.offered = "PLAIN LOGIN";
+	ph__buf_init(&s->auth.verdict, &s->mem, 2 * PH__SERVER_TEXT_MAX);
+	ph__buf_init(&s->domains, &s->mem, (PH__DOMAIN_MAX + 2) * (s->o.limits.domain_max + 1));
 	s->name = ph__strdup(&s->mem, opts->name != NULL ? opts->name : "localhost");
 	if (s->name == NULL ||
 	    !ph__buf_addf(&s->scratch, "%s %s posthaste", s->name, s->o.lmtp ? "LMTP" : "ESMTP")) {
@@ -71,6 +74,8 @@ ph__server_free(struct ph__server **ps)
 	ph__buf_done(&s->scratch);
 	ph__buf_done(&s->auth.user);
 	ph__buf_done(&s->auth.secret);
+	ph__buf_done(&s->auth.verdict);
+	ph__buf_done(&s->domains);
 	ph__free(&mem, s->name);
 	ph__free(&mem, s);
 	*ps = NULL;
@@ -84,22 +89,23 @@ touch(struct ph__server *s)
 
 /* One line of a reply: "250-2.1.0 text CRLF". RFC 2034 §4: 2yz, 4yz and 5yz only. */
 static void
-say_line(struct ph__server *s, const struct ph__server_reply *r, struct ph_str text, bool last)
+add_line(const struct ph__server *s, const struct ph__server_reply *r, struct ph_str text, bool last,
+         struct ph__buf *to)
 {
 	char code[4] = { (char)('0' + r->code / 100), (char)('0' + r->code / 10 % 10),
 		         (char)('0' + r->code % 10), last ? ' ' : '-' };
 
-	ph__buf_add(&s->out, code, sizeof code);
+	ph__buf_add(to, code, sizeof code);
 	if (r->enhanced != NULL && ph__server_has(s, PH__SERVER_EXT_ENHANCEDSTATUSCODES)) {
-		ph__buf_add_str(&s->out, r->enhanced);
-		ph__buf_add_char(&s->out, ' ');
+		ph__buf_add_str(to, r->enhanced);
+		ph__buf_add_char(to, ' ');
 	}
-	ph__buf_add(&s->out, text.ptr, text.len);
-	ph__buf_add(&s->out, "\r\n", 2);
+	ph__buf_add(to, text.ptr, text.len);
+	ph__buf_add(to, "\r\n", 2);
 }
 
-void
-ph__server_say(struct ph__server *s, const struct ph__server_reply *r)
+static void
+add_reply(const struct ph__server *s, const struct ph__server_reply *r, struct ph__buf *to)
 {
 	struct ph_str rest = ph__str(r->text);
 	const char *nl;
@@ -107,11 +113,17 @@ ph__server_say(struct ph__server *s, const struct ph__server_reply *r)
 	while ((nl = memchr(rest.ptr, '\n', rest.len)) != NULL) {
 		size_t n = (size_t)(nl - rest.ptr);
 
-		say_line(s, r, (struct ph_str){ rest.ptr, n }, false);
+		add_line(s, r, (struct ph_str){ rest.ptr, n }, false, to);
 		rest.ptr += n + 1;
 		rest.len -= n + 1;
 	}
-	say_line(s, r, rest, true);
+	add_line(s, r, rest, true, to);
+}
+
+void
+ph__server_say(struct ph__server *s, const struct ph__server_reply *r)
+{
+	add_reply(s, r, &s->out);
 	touch(s);
 }
 
@@ -177,7 +189,7 @@ ph__server_is_out_of_step(struct ph__server *s)
 static bool
 is_bdat(struct ph_str line)
 {
-	return line.len >= 5 && ph__str_eq_nocase((struct ph_str){ line.ptr, 5 }, ph__str("BDAT "));
+	return ph__str_begins(line, "BDAT ");
 }
 
 static bool
@@ -263,13 +275,14 @@ out_of_memory(struct ph__server *s)
 	s->why = PH__SERVER_CLOSE_MEMORY;
 	ph__buf_reset(&s->out);
 	ph__buf_reset(&s->held);
-	s->sent = s->off = 0;
+	ph__buf_reset(&s->domains);
+	s->sent = s->off = s->domains_len = 0;
 }
 
 static bool
 advance(struct ph__server *s)
 {
-	bool ok = ph__buf_ok(&s->out) && ph__buf_ok(&s->held);
+	bool ok = ph__buf_ok(&s->out) && ph__buf_ok(&s->held) && ph__buf_ok(&s->domains);
 
 	if (!ok)
 		out_of_memory(s);
@@ -336,28 +349,55 @@ refuse_injection(struct ph__server *s)
 	return true;
 }
 
-enum ph_code
-ph__server_answer(struct ph__server *s, const struct ph__server_reply *reply, uint64_t now)
+static enum ph_code
+settle(struct ph__server *s, const struct ph__server_reply *r, bool said, uint64_t now)
 {
 	enum ph__server_event_type type = s->asking;
-	struct ph__server_reply r = reply != NULL ? *reply : s->ev.reply;
 
-	if (type == PH__SERVER_NOTHING || s->ev_ready)
-		return PH_EUSAGE;
-	if (!can_be_said(&r))
-		return PH_EINPUT;
 	s->now = now;
 	s->asking = PH__SERVER_NOTHING;
-	if (type == PH__SERVER_ON_STARTTLS && r.code == 220 && refuse_injection(s))
+	if (type == PH__SERVER_ON_STARTTLS && r->code == 220 && refuse_injection(s))
 		return PH_OK;
-	ph__server_say(s, &r);
-	ph__server_answered(s, type, r.code);
-	if (r.code == 421) {
+	if (said)
+		touch(s);
+	else if (type == PH__SERVER_ON_AUTH && ph__server_auth_explains(s, r))
+		return PH_OK;
+	else
+		ph__server_say(s, r);
+	ph__server_answered(s, type, r->code);
+	if (r->code == 421) {
 		/* What was answered before for this message stands: it is not told as dropped. */
 		s->txn.open = s->txn.open && type != PH__SERVER_ON_MESSAGE;
 		ph__server_close(s, PH__SERVER_CLOSE_REFUSED);
 	}
 	return PH_OK;
+}
+
+enum ph_code
+ph__server_answer(struct ph__server *s, const struct ph__server_reply *reply, uint64_t now)
+{
+	struct ph__server_reply r = reply != NULL ? *reply : s->ev.reply;
+
+	if (s->asking == PH__SERVER_NOTHING || s->ev_ready)
+		return PH_EUSAGE;
+	return can_be_said(&r) ? settle(s, &r, false, now) : PH_EINPUT;
+}
+
+enum ph_code
+ph__server_answered_as(struct ph__server *s, uint16_t code, uint64_t now)
+{
+	if (s->asking == PH__SERVER_NOTHING || s->ev_ready)
+		return PH_EUSAGE;
+	return settle(s, &(struct ph__server_reply){ .code = code }, true, now);
+}
+
+bool
+ph__server_format(const struct ph__server *s, const struct ph__server_reply *r, struct ph__buf *to)
+{
+	if (!can_be_said(r))
+		return false;
+	add_reply(s, r, to);
+	return ph__buf_ok(to);
 }
 
 enum ph_code
@@ -446,6 +486,7 @@ ph__server_tls_done(struct ph__server *s, uint64_t now)
 	s->tls = true;
 	s->hello = PH__HELLO_NONE;
 	s->authenticated = false;
+	s->transactions = 0;
 	s->ev.type = PH__SERVER_NOTHING;
 	s->phase = PH__PHASE_COMMAND;
 	touch(s);
@@ -458,6 +499,18 @@ ph__server_shutdown(struct ph__server *s, uint64_t now)
 	if (s->phase < PH__PHASE_TLS)
 		ph__server_say(s, &(struct ph__server_reply){ 421, "4.3.2", "shutting down" });
 	ph__server_close(s, PH__SERVER_CLOSE_REFUSED);
+}
+
+void
+ph__server_offer_mechanisms(struct ph__server *s, const char *mechanisms)
+{
+	s->auth.offered = mechanisms;
+}
+
+void
+ph__server_set_authenticated(struct ph__server *s, bool yes)
+{
+	s->authenticated = yes;
 }
 
 const struct ph__body *

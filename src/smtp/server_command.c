@@ -110,11 +110,39 @@ run_expn(struct ph__server *s, struct ph_str arg)
 	ask_about(s, "EXPN", arg, 252, "2.5.0", "not expanded, but mail to it may be accepted");
 }
 
-/* RFC 1985 §5.4 */
+/* RFC 1985 §5.1, §5.3: "@domain" is a domain with all below it, "#name" a queue. */
 static void
 run_etrn(struct ph__server *s, struct ph_str arg)
 {
-	ask_about(s, "ETRN", arg, 459, "4.7.1", "node not allowed: nothing is queued here");
+	size_t first = *arg.ptr == '@' || *arg.ptr == '#', i = first;
+
+	while (i < arg.len && (unsigned char)arg.ptr[i] > ' ')
+		i++;
+	if (i < arg.len || i == first)
+		ph__server_error(s, 501, "5.5.4", "not of the form ETRN node");
+	else
+		ask_about(s, "ETRN", arg, 251, "2.0.0", "no messages waiting");
+}
+
+/* A new greeting: the client, another one by now, begins with EHLO. */
+static void
+run_xclient(struct ph__server *s, struct ph_str arg)
+{
+	ph__buf_reset(&s->scratch);
+	ph__buf_addf(&s->scratch, "%s %s posthaste", s->name, s->o.lmtp ? "LMTP" : "ESMTP");
+	if (ph__server_are_attributes(arg, false))
+		ask_about(s, "XCLIENT", arg, 220, NULL, ph__buf_cstr(&s->scratch));
+	else
+		ph__server_error(s, 501, "5.5.4", "not of the form XCLIENT name=value ...");
+}
+
+static void
+run_xforward(struct ph__server *s, struct ph_str arg)
+{
+	if (ph__server_are_attributes(arg, true))
+		ask_about(s, "XFORWARD", arg, 250, "2.0.0", "ok");
+	else
+		ph__server_error(s, 501, "5.5.4", "not of the form XFORWARD name=value ...");
 }
 
 static void
@@ -149,7 +177,9 @@ static const struct command commands[] = {
 	{ "VRFY", 0, 0, ARG_MUST, run_vrfy },
 	{ "EXPN", 0, 0, ARG_MUST, run_expn },
 	{ "HELP", 0, 0, ARG_MAY, run_help },
-	{ "ETRN", 0, WHEN_HELLO | WHEN_NO_MAIL, ARG_MUST, run_etrn },
+	{ "ETRN", PH__SERVER_EXT_ETRN, WHEN_HELLO | WHEN_NO_MAIL, ARG_MUST, run_etrn },
+	{ "XCLIENT", PH__SERVER_EXT_XCLIENT, WHEN_NO_MAIL, ARG_MUST, run_xclient },
+	{ "XFORWARD", PH__SERVER_EXT_XFORWARD, WHEN_HELLO | WHEN_NO_MAIL, ARG_MUST, run_xforward },
 };
 
 static const struct command *
@@ -158,7 +188,7 @@ find(const struct ph__server *s, struct ph_str name)
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
 		const struct command *c = &commands[i];
 
-		if (!ph__str_eq_nocase(name, ph__str(c->name)))
+		if (!ph__str_is(name, c->name))
 			continue;
 		if (!ph__server_has(s, c->ext) || (c->when & (s->o.lmtp ? WHEN_SMTP : WHEN_LMTP)))
 			return NULL;
@@ -184,16 +214,6 @@ out_of_order(const struct ph__server *s, const struct command *c)
 	return NULL;
 }
 
-static struct ph_str
-trim(struct ph_str s)
-{
-	while (s.len != 0 && (*s.ptr == ' ' || *s.ptr == '\t'))
-		s.ptr++, s.len--;
-	while (s.len != 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-		s.len--;
-	return s;
-}
-
 static bool
 has_control(struct ph_str s)
 {
@@ -203,12 +223,17 @@ has_control(struct ph_str s)
 	return false;
 }
 
-static size_t
-line_max(const struct ph__server *s, const struct command *c)
+/* The extensions only add to what RFC 5321 allows: most lines need no look at them. */
+static bool
+is_too_long(const struct ph__server *s, const struct command *c, struct ph_str line)
 {
+	size_t len = line.len + 2;
+
+	if (len <= PH__COMMAND_LINE_MAX)
+		return false;
 	if (c->run == ph__server_auth)
-		return PH__AUTH_LINE_MAX;
-	return ph__server_line_max(s, c->run == ph__server_mail, c->run == ph__server_rcpt);
+		return len > PH__AUTH_LINE_MAX;
+	return len > ph__server_line_max(s, c->run == ph__server_mail, c->run == ph__server_rcpt);
 }
 
 void
@@ -220,11 +245,11 @@ ph__server_command(struct ph__server *s, struct ph_str line)
 
 	for (name.len = 0; name.len < line.len && ph__is_alnum(line.ptr[name.len]); )
 		name.len++;
-	arg = trim((struct ph_str){ line.ptr + name.len, line.len - name.len });
+	arg = ph__str_trim((struct ph_str){ line.ptr + name.len, line.len - name.len });
 	if ((c = find(s, name)) == NULL ||
 	    (line.len > name.len && line.ptr[name.len] != ' ' && line.ptr[name.len] != '\t'))
 		ph__server_error(s, 500, "5.5.1", "no such command");
-	else if (line.len + 2 > line_max(s, c))
+	else if (is_too_long(s, c, line))
 		ph__server_error(s, 500, "5.5.6", "the line is too long");
 	else if (has_control(line))
 		ph__server_error(s, 501, "5.5.2", "a control character in the line");
@@ -275,7 +300,7 @@ static void
 answered_mail(struct ph__server *s, bool good)
 {
 	if (good)
-		s->txn.open = true;
+		s->txn.open = true, s->transactions++;
 	else
 		s->txn = (struct ph__server_txn){ .open = false };
 }
@@ -284,8 +309,10 @@ static void
 answered_rcpt(struct ph__server *s, bool good)
 {
 	s->txn.tried++;
-	if (good)
-		s->txn.accepted++;
+	if (!good)
+		return;
+	s->txn.accepted++;
+	ph__server_domain_stays(s);
 }
 
 static void
@@ -317,6 +344,10 @@ answered_command(struct ph__server *s, bool good)
 		if (!good)
 			ph__server_drop(s);
 		break;
+	case 'X':
+		if (good && s->ev.verb[1] == 'C')
+			s->hello = PH__HELLO_NONE;
+		break;
 	default:
 		break;
 	}
@@ -333,6 +364,7 @@ ph__server_answered(struct ph__server *s, enum ph__server_event_type type, uint1
 		[PH__SERVER_ON_HELLO] = { 2, answered_hello },
 		[PH__SERVER_ON_STARTTLS] = { 220, answered_starttls },
 		[PH__SERVER_ON_AUTH] = { 235, answered_auth },
+		[PH__SERVER_ON_SASL] = { 235, answered_auth },
 		[PH__SERVER_ON_MAIL] = { 2, answered_mail },
 		[PH__SERVER_ON_RCPT] = { 2, answered_rcpt },
 		[PH__SERVER_ON_DATA] = { 354, answered_data },

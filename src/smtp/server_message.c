@@ -120,7 +120,7 @@ take_chunk_size(struct ph__server *s, struct ph_str arg)
 		last.ptr++, last.len--;
 	s->chunk_last = last.len != 0;
 	return ph__str_to_uint(size, INT64_MAX, &s->chunk_left) &&
-	       (last.len == 0 || ph__str_eq_nocase(last, ph__str("LAST")));
+	       (last.len == 0 || ph__str_is(last, "LAST"));
 }
 
 void

@@ -24,7 +24,7 @@ enum ph__body_type { PH__BODY_7BIT, PH__BODY_8BIT, PH__BODY_BINARY };
 
 struct ph__server_txn {
 	bool     open;     /* MAIL was accepted */
-	bool     utf8, chunked;
+	bool     utf8, chunked, held;
 	bool     over;     /* the size limit was passed: octets are no longer handed on */
 	enum ph__body_type body;
 	size_t   tried, accepted; /* recipients */
@@ -35,8 +35,13 @@ struct ph__server_txn {
 struct ph__server_sasl;
 struct ph__server_auth {
 	const struct ph__server_sasl *mechanism;
+	const char    *offered;      /* names */
+	char           name[32];     /* of a mechanism that is the caller's */
 	unsigned       round;
+	bool           begun;        /* the caller was asked */
+	bool           refused;      /* a bearer of a wrong token was told so: his answer, then 535 */
 	struct ph__buf user, secret; /* decoded; wiped */
+	struct ph__buf verdict;      /* refused: enhanced code, NUL, text */
 };
 
 struct ph__server {
@@ -54,6 +59,9 @@ struct ph__server {
 	enum ph__server_close why;
 	struct ph__server_txn txn;
 	struct ph__server_auth auth;
+	uint64_t transactions;       /* accepted MAILs */
+	struct ph__buf domains;      /* of the session's recipients, each with a NUL, for RCPTDOMAINMAX */
+	size_t domains_len;          /* of those that were accepted */
 
 	struct ph__body body;
 	uint64_t chunk_left;
@@ -96,7 +104,6 @@ enum ph__line { PH__LINE_NONE, PH__LINE_TAKEN, PH__LINE_TOO_LONG };
 enum ph__line ph__server_take_line(struct ph__server *s, struct ph_str *line, bool *bare_lf);
 struct ph_str ph__server_octets(const struct ph__server *s);
 void ph__server_consume(struct ph__server *s, size_t n);
-void ph__server_keep(struct ph__server *s);  /* what is lent is copied */
 void ph__server_tidy(struct ph__server *s);  /* forgets what is done with */
 void ph__server_discard(struct ph__server *s);
 /* What is lent is not ours to wipe. */
@@ -110,6 +117,14 @@ void ph__server_answered(struct ph__server *s, enum ph__server_event_type type, 
 /* server_envelope.c */
 void ph__server_mail(struct ph__server *s, struct ph_str arg);
 void ph__server_rcpt(struct ph__server *s, struct ph_str arg);
+void ph__server_domain_stays(struct ph__server *s); /* the last RCPT's */
+
+/* server_params.c: false when it was answered with an error. */
+bool ph__server_take_parameters(struct ph__server *s, struct ph_str rest, bool rcpt);
+bool ph__server_is_xtext(struct ph_str v);
+
+/* server_client.c: what a proxy says of its client */
+bool ph__server_are_attributes(struct ph_str arg, bool forward);
 
 /* server_message.c: phases DATA, CHUNK, ENDING; false: more input is needed. */
 void ph__server_data(struct ph__server *s, struct ph_str arg);
@@ -123,12 +138,14 @@ void ph__server_message_answered(struct ph__server *s);
 /* server_ext.c */
 void ph__server_keywords(struct ph__server *s, struct ph__buf *to); /* "\nPIPELINING\nSIZE 1000" */
 size_t ph__server_line_max(const struct ph__server *s, bool mail, bool rcpt);
+bool ph__server_offers(const struct ph__server *s, uint32_t ext);
 bool ph__server_offers_auth(const struct ph__server *s);
 
 /* server_auth.c */
 void ph__server_auth(struct ph__server *s, struct ph_str arg);
 void ph__server_auth_line(struct ph__server *s, struct ph_str line);
 void ph__server_auth_end(struct ph__server *s); /* secrets are wiped */
-const char *ph__server_mechanisms(void);        /* "PLAIN LOGIN" */
+/* Whether a refusal was turned into a challenge that tells the bearer of a wrong token why. */
+bool ph__server_auth_explains(struct ph__server *s, const struct ph__server_reply *refusal);
 
 #endif

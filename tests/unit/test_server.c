@@ -30,6 +30,7 @@ struct dialog {
 	const char *const *client; /* parts; each is sent when the one before is dealt with */
 	const struct rule *rules;
 	bool        eof;           /* at the end */
+	const char *mechanisms;    /* NULL: those of the beginning */
 	const char *said;          /* by the server, all of it, without its greeting */
 	const char *told;          /* events; NULL: not looked at */
 };
@@ -55,6 +56,8 @@ choose(const struct run *r, const struct ph__server_event *ev)
 	if (ev->type == PH__SERVER_ON_AUTH && ph__str_eq(ev->user, ph__str("tim")) &&
 	    ph__str_eq(ev->password, ph__str("tanstaaf")))
 		return &good;
+	if (ev->type == PH__SERVER_ON_SASL && ph__str_eq(ev->text, ph__str("yes")))
+		return &good;
 	return NULL;
 }
 
@@ -64,6 +67,7 @@ tell(struct run *r, const struct ph__server_event *ev)
 	static const char *const names[] = {
 		[PH__SERVER_ON_CONNECT] = "connect", [PH__SERVER_ON_HELLO] = "hello",
 		[PH__SERVER_ON_STARTTLS] = "starttls", [PH__SERVER_ON_AUTH] = "auth",
+		[PH__SERVER_ON_SASL] = "sasl",
 		[PH__SERVER_ON_MAIL] = "mail", [PH__SERVER_ON_RCPT] = "rcpt",
 		[PH__SERVER_ON_DATA] = "data", [PH__SERVER_ON_MESSAGE] = "message",
 		[PH__SERVER_ON_COMMAND] = "command", [PH__SERVER_ON_DROPPED] = "dropped",
@@ -85,6 +89,9 @@ tell(struct run *r, const struct ph__server_event *ev)
 		ph__buf_addf(&r->told, " %s", ev->verb);
 	if (ev->type == PH__SERVER_ON_AUTH)
 		ph__buf_addf(&r->told, " %s %.*s", ev->mechanism, (int)ev->user.len, ev->user.ptr);
+	if (ev->type == PH__SERVER_ON_SASL)
+		ph__buf_addf(&r->told, " %s%s%s", ev->mechanism, ev->first ? " first" : "",
+		             ev->text.ptr == NULL ? " unasked" : "");
 	if (ev->text.len != 0)
 		ph__buf_addf(&r->told, " %.*s", (int)ev->text.len, ev->text.ptr);
 	if (ev->parameters.len != 0)
@@ -112,6 +119,18 @@ send_all(struct run *r)
 	return any;
 }
 
+/* A mechanism: the server says "who?", the client "me", the server "sure?", the client "yes". Whether
+ * the session took a challenge. */
+static bool
+challenge(struct run *r, const struct ph__server_event *ev)
+{
+	if (ev->text.ptr == NULL)
+		return ph__server_challenge(r->s, "who?", 4, 0) == PH_OK;
+	if (ph__str_eq(ev->text, ph__str("me")))
+		return ph__server_challenge(r->s, "sure?", 5, 0) == PH_OK;
+	return ev->text.len == 0 && ph__server_challenge(r->s, NULL, 0, 0) == PH_OK;
+}
+
 static void
 deal_with(struct run *r, const struct ph__server_event *ev)
 {
@@ -126,7 +145,8 @@ deal_with(struct run *r, const struct ph__server_event *ev)
 		return;
 	if (r->late)
 		assert_false(ph__server_next_event(r->s, &other));
-	assert_int_equal(ph__server_answer(r->s, choose(r, ev), 0), PH_OK);
+	if (ev->type != PH__SERVER_ON_SASL || !challenge(r, ev))
+		assert_int_equal(ph__server_answer(r->s, choose(r, ev), 0), PH_OK);
 }
 
 static void
@@ -205,8 +225,11 @@ run(const struct dialog *d, enum cut cut, int *left)
 	ph__buf_init(&r.said, &ph__libc_memory, 1 << 24);
 	ph__buf_init(&r.told, &ph__libc_memory, 1 << 24);
 	o.name = "mx.test";
-	if (ph__server_new(&r.s, &o, &mem, 0, NULL) == PH_OK)
+	if (ph__server_new(&r.s, &o, &mem, 0, NULL) == PH_OK) {
+		if (d->mechanisms != NULL)
+			ph__server_offer_mechanisms(r.s, d->mechanisms);
 		play(&r, cut);
+	}
 	ph__server_free(&r.s);
 	return r;
 }
@@ -252,7 +275,9 @@ check(const struct dialog *d)
 #define EHLO "EHLO me\r\n"
 #define EHLO_SAID "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 0\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n" \
 	"250-CHUNKING\r\n250-BINARYMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-DSN\r\n250-STARTTLS\r\n" \
-	"250 AUTH PLAIN LOGIN\r\n"
+	"250-AUTH PLAIN LOGIN\r\n250-DELIVERBY\r\n250-MT-PRIORITY\r\n250-ETRN\r\n" \
+	"250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n" \
+	"250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
 #define GO "354 send the message, end it with a dot alone\r\n"
 
 static void
@@ -434,6 +459,177 @@ auth_in_all_its_forms(void **state)
 		        "235 welcome\r\n250 ok\r\n" });
 }
 
+#define AUTH_ONLY { .extensions = PH__SERVER_EXT_AUTH | PH__SERVER_EXT_PIPELINING, .clear_auth = true }
+
+static void
+mechanisms_of_the_caller_go_step_by_step(void **state)
+{
+	(void)state;
+	check(&(struct dialog){
+		AUTH_ONLY, .mechanisms = "PLAIN X-ASK",
+		.client = CLIENT(EHLO "AUTH LOGIN\r\nAUTH x-ask\r\nbWU=\r\nbm8=\r\nAUTH X-ASK\r\n*\r\n"
+		                 "AUTH X-ASK =\r\nbWU=\r\neWVz\r\nNOOP\r\n"),
+		.said = "250-mx.test\r\n250-PIPELINING\r\n250 AUTH PLAIN X-ASK\r\n"
+		        "504 no such mechanism here\r\n334 d2hvPw==\r\n334 c3VyZT8=\r\n"
+		        "535 authentication failed\r\n334 d2hvPw==\r\n501 cancelled\r\n334 \r\n"
+		        "334 c3VyZT8=\r\n235 welcome\r\n250 ok\r\n",
+		.told = "hello me\nsasl X-ASK first unasked\nsasl X-ASK me\nsasl X-ASK no\n"
+		        "sasl X-ASK first unasked\nsasl X-ASK first\nsasl X-ASK me\nsasl X-ASK yes\n"
+		        "command NOOP\n" });
+}
+
+static void
+a_bearer_of_a_wrong_token_gets_the_error_object(void **state)
+{
+	(void)state;
+	check(&(struct dialog){
+		AUTH_ONLY, .mechanisms = "OAUTHBEARER XOAUTH2",
+		.client = CLIENT(EHLO
+			"AUTH XOAUTH2 dXNlcj10aW0BYXV0aD1CZWFyZXIgbm8BAQ==\r\n\r\n"
+			"AUTH OAUTHBEARER eSxhPXQ9MkNpPTNEbSwBYXV0aD1CZWFyZXIgbm8BAQ==\r\nAQ==\r\n"
+			"AUTH OAUTHBEARER cCwsAWF1dGg9QmVhcmVyIHgBAQ==\r\nAUTH OAUTHBEARER bixhPXQ9MlhpbSwBYXV0aD1CZWFyZXIgeAEB\r\n"
+			"AUTH OAUTHBEARER biwsAWhvc3Q9eAEB\r\nAUTH XOAUTH2 bm8=\r\n"
+			"AUTH XOAUTH2\r\ndXNlcj10aW0BYXV0aD1CZWFyZXIgdGFuc3RhYWYBAQ==\r\n"),
+		.said = "250-mx.test\r\n250-PIPELINING\r\n250 AUTH OAUTHBEARER XOAUTH2\r\n"
+		        "334 eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIiwic2NvcGUiOiJtYWlsIn0=\r\n"
+		        "535 authentication failed\r\n"
+		        "334 eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJtYWlsIn0=\r\n"
+		        "535 authentication failed\r\n"
+		        "501 the response is not what the mechanism asks for\r\n"
+		        "501 the response is not what the mechanism asks for\r\n"
+		        "501 the response is not what the mechanism asks for\r\n"
+		        "501 the response is not what the mechanism asks for\r\n334 \r\n235 welcome\r\n",
+		.told = "hello me\nauth XOAUTH2 tim\nauth OAUTHBEARER t,i=m\nauth XOAUTH2 tim\n" });
+	check(&(struct dialog){
+		AUTH_ONLY, .mechanisms = "OAUTHBEARER",
+		.client = CLIENT(EHLO "AUTH EXTERNAL =\r\n"
+		                 "AUTH OAUTHBEARER bixhPXRpbSwBaG9zdD14AWF1dGg9QmVhcmVyIHRhbnN0YWFmAQE=\r\n"),
+		.said = "250-mx.test\r\n250-PIPELINING\r\n250 AUTH OAUTHBEARER\r\n"
+		        "504 no such mechanism here\r\n235 welcome\r\n" });
+}
+
+static void
+parameters_of_extensions_are_checked(void **state)
+{
+	static const char *const good[] = { "BY=1;R", "BY=+999999999;RT", "BY=-1;N", "HOLDFOR=100",
+		"HOLDUNTIL=2026-12-01T00:00:00Z", "HOLDUNTIL=2026-12-01t01:00:00+01:00", "MT-PRIORITY=-9",
+		"MT-PRIORITY=0", "REQUIRETLS" };
+	static const char *const wrong[] = { "BY", "BY=", "BY=1", "BY=;R", "BY=0;R", "BY=-1;RT", "BY=1;RTT",
+		"BY=1000000000;N", "BY=--1;N", "HOLDFOR=0", "HOLDFOR=101", "HOLDFOR=-1", "HOLDFOR=",
+		"HOLDUNTIL=2026-12-01T00:00:01Z", "HOLDUNTIL=2026-12-01T00:00:00-00:01",
+		"HOLDUNTIL=2026-13-01T00:00:00Z", "HOLDUNTIL=2026-12-01T00:00:00", "HOLDUNTIL=",
+		"HOLDFOR=1 HOLDUNTIL=2026-11-01T00:00:00Z", "MT-PRIORITY=", "MT-PRIORITY=10",
+		"MT-PRIORITY=+1", "MT-PRIORITY=-", "REQUIRETLS=", "REQUIRETLS REQUIRETLS" };
+	struct ph__server_opts o = { .extensions = PH__SERVER_EXT_ALL, .tls = true, .errors_max = 1000,
+		                     .future_seconds = 100, .future_until = 1796083200 };
+	int left = INT32_MAX;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof good[0] + sizeof wrong / sizeof wrong[0]; i++) {
+		bool is_good = i < sizeof good / sizeof good[0];
+		const char *p = is_good ? good[i] : wrong[i - sizeof good / sizeof good[0]];
+		char line[200];
+		struct dialog d = { o, CLIENT(EHLO, line) };
+		struct run r;
+
+		snprintf(line, sizeof line, "MAIL FROM:<a@x> %s\r\n", p);
+		r = run(&d, WHOLE, &left);
+		if ((strstr(ph__buf_cstr(&r.said), "\r\n250 2.1.0 ok\r\n") != NULL) != is_good ||
+		    (strstr(ph__buf_cstr(&r.said), "\r\n501 5.5.4 ") == NULL) != is_good)
+			fail_msg("%s: %s", p, ph__buf_cstr(&r.said));
+		run_done(&r);
+	}
+	/* Not offered: not known. */
+	check(&(struct dialog){
+		{ .extensions = (PH__SERVER_EXT_STARTTLS - 1) | PH__SERVER_EXT_FUTURERELEASE |
+		                PH__SERVER_EXT_REQUIRETLS },
+		CLIENT(EHLO "MAIL FROM:<a@x> BY=1;N\r\nMAIL FROM:<a@x> HOLDFOR=1\r\n"
+		       "MAIL FROM:<a@x> MT-PRIORITY=1\r\nMAIL FROM:<a@x> REQUIRETLS\r\nETRN x\r\n"
+		       "XCLIENT NAME=x\r\nXFORWARD NAME=x\r\n"),
+		.said = "250-mx.test\r\n250-PIPELINING\r\n250-SIZE 0\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
+		        "250-CHUNKING\r\n250-BINARYMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 DSN\r\n"
+		        "555 5.5.4 a parameter that is not known here\r\n"
+		        "555 5.5.4 a parameter that is not known here\r\n"
+		        "555 5.5.4 a parameter that is not known here\r\n"
+		        "555 5.5.4 a parameter that is not known here\r\n500 5.5.1 no such command\r\n"
+		        "500 5.5.1 no such command\r\n500 5.5.1 no such command\r\n" });
+}
+
+static void
+limits_of_transactions_and_domains_hold(void **state)
+{
+	static const struct rule rules[] = {
+		{ PH__SERVER_ON_RCPT, "no@z", { 550, "5.1.1", "no" } }, { 0 } };
+
+	(void)state;
+	check(&(struct dialog){
+		{ .extensions = PH__SERVER_EXT_LIMITS | PH__SERVER_EXT_PIPELINING, .recipients_max = 9,
+		  .limits = { true, 2, 2 } },
+		CLIENT(EHLO "MAIL FROM:<a@x>\r\nRCPT TO:<no@z>\r\nRCPT TO:<a@x>\r\nRCPT TO:<b@Y>\r\n"
+		       "RCPT TO:<c@z>\r\nRCPT TO:<d@y>\r\nRCPT TO:<postmaster>\r\nRSET\r\n"
+		       "MAIL FROM:<a@x>\r\nRCPT TO:<c@z>\r\nRSET\r\nMAIL FROM:<a@x>\r\n"),
+		.rules = rules,
+		.said = "250-mx.test\r\n250-PIPELINING\r\n250 LIMITS MAILMAX=2 RCPTMAX=9 RCPTDOMAINMAX=2\r\n"
+		        "250 ok\r\n550 no\r\n250 ok\r\n250 ok\r\n"
+		        "452 too many domains on this connection (RCPTDOMAINMAX)\r\n250 ok\r\n"
+		        "452 too many domains on this connection (RCPTDOMAINMAX)\r\n250 reset\r\n250 ok\r\n"
+		        "452 too many domains on this connection (RCPTDOMAINMAX)\r\n250 reset\r\n452 no more transactions on this connection (MAILMAX)\r\n" });
+}
+
+static void
+xclient_begins_anew_and_etrn_has_nothing(void **state)
+{
+	(void)state;
+	check(&(struct dialog){
+		{ .extensions = PH__SERVER_EXT_XCLIENT | PH__SERVER_EXT_XFORWARD | PH__SERVER_EXT_ETRN |
+		                PH__SERVER_EXT_PIPELINING },
+		CLIENT("XCLIENT NAME=a+2Bb ADDR=[UNAVAILABLE] PORT=25 PROTO=esmtp\r\nMAIL FROM:<a@x>\r\n" EHLO
+		       "XCLIENT NAME\r\nXCLIENT PORT=x\r\nXCLIENT IDENT=x\r\nXFORWARD LOGIN=x\r\n"
+		       "XFORWARD SOURCE=LOCAL IDENT=q1\r\nETRN @x.test\r\nETRN #\r\nMAIL FROM:<a@x>\r\n"
+		       "XCLIENT NAME=x\r\n"),
+		.said = "220 mx.test ESMTP posthaste\r\n503 EHLO or HELO first\r\n250-mx.test\r\n"
+		        "250-PIPELINING\r\n250-ETRN\r\n"
+		        "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n"
+		        "250 XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n"
+		        "501 not of the form XCLIENT name=value ...\r\n"
+		        "501 not of the form XCLIENT name=value ...\r\n"
+		        "501 not of the form XCLIENT name=value ...\r\n"
+		        "501 not of the form XFORWARD name=value ...\r\n250 ok\r\n251 no messages waiting\r\n"
+		        "501 not of the form ETRN node\r\n250 ok\r\n503 not inside a mail transaction\r\n",
+		.told = "command XCLIENT NAME=a+2Bb ADDR=[UNAVAILABLE] PORT=25 PROTO=esmtp\nhello me\n"
+		        "command XFORWARD SOURCE=LOCAL IDENT=q1\ncommand ETRN @x.test\nmail a@x\n" });
+}
+
+/* The caller has put the reply on the wire himself. */
+static void
+what_was_said_elsewhere_is_not_said_again(void **state)
+{
+	struct ph__server_opts o = { .name = "mx.test", .extensions = PH__SERVER_EXT_ENHANCEDSTATUSCODES };
+	struct ph__server_event ev;
+	struct ph__server *s;
+	struct ph__buf said;
+	struct iovec v;
+
+	(void)state;
+	ph__buf_init(&said, &ph__libc_memory, 1000);
+	assert_int_equal(ph__server_new(&s, &o, NULL, 0, NULL), PH_OK);
+	assert_true(ph__server_next_event(s, &ev));
+	assert_true(ph__server_format(s, &ev.reply, &said));
+	assert_string_equal(ph__buf_cstr(&said), GREETING);
+	assert_int_equal(ph__server_answered_as(s, 220, 0), PH_OK);
+	assert_int_equal(ph__server_answered_as(s, 220, 0), PH_EUSAGE);
+	assert_int_equal(ph__server_pull(s, &v, 1), 0);
+	assert_int_equal(ph__server_feed(s, "HELO me\r\n", 9, 0, NULL), PH_OK);
+	assert_true(ph__server_next_event(s, &ev));
+	assert_int_equal(ph__server_answered_as(s, 421, 0), PH_OK);
+	assert_true(ph__server_next_event(s, &ev));
+	assert_int_equal(ev.type, PH__SERVER_CLOSED);
+	assert_int_equal(ph__server_pull(s, &v, 1), 0);
+	assert_false(ph__server_format(s, &(struct ph__server_reply){ 250, NULL, "a\rb" }, &said));
+	ph__buf_done(&said);
+	ph__server_free(&s);
+}
+
 static void
 chunks_make_a_message(void **state)
 {
@@ -488,8 +684,7 @@ a_chunk_the_caller_refuses_ends_the_transaction(void **state)
 static void
 the_size_limit_holds_for_what_is_declared_and_what_comes(void **state)
 {
-	struct ph__server_opts o = { .extensions = PH__SERVER_EXT_ALL & ~PH__SERVER_EXT_STARTTLS &
-		                     ~PH__SERVER_EXT_AUTH, .size_max = 4 };
+	struct ph__server_opts o = { .extensions = PH__SERVER_EXT_STARTTLS - 1, .size_max = 4 };
 
 	(void)state;
 	check(&(struct dialog){
@@ -731,6 +926,12 @@ main(void)
 		cmocka_unit_test(all_is_forgotten_after_starttls),
 		cmocka_unit_test(octets_behind_starttls_end_the_session),
 		cmocka_unit_test(auth_in_all_its_forms),
+		cmocka_unit_test(mechanisms_of_the_caller_go_step_by_step),
+		cmocka_unit_test(a_bearer_of_a_wrong_token_gets_the_error_object),
+		cmocka_unit_test(parameters_of_extensions_are_checked),
+		cmocka_unit_test(limits_of_transactions_and_domains_hold),
+		cmocka_unit_test(xclient_begins_anew_and_etrn_has_nothing),
+		cmocka_unit_test(what_was_said_elsewhere_is_not_said_again),
 		cmocka_unit_test(chunks_make_a_message),
 		cmocka_unit_test(a_refused_chunk_is_swallowed_whole),
 		cmocka_unit_test(a_chunk_the_caller_refuses_ends_the_transaction),
