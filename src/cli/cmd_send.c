@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <posthaste/client.h>
 #include "base/error.h"
@@ -15,48 +16,30 @@
 #include "cli/problem.h"
 #include "cli/secret.h"
 #include "cli/send_envelope.h"
+#include "cli/send_login.h"
 #include "cli/send_message.h"
 #include "cli/send_options.h"
 #include "cli/send_report.h"
 
 #define SECRET_BUF_MAX 16384
-#define USER_MAX       320
 
 struct send {
 	struct ph__send_options  options;
 	struct ph__send_envelope envelope;
 	struct ph__send_message  message;
-	struct ph__buf           secret;
-	char                     user_buf[USER_MAX];
-	const char              *user; /* NULL: no login, or EXTERNAL */
+	struct ph__buf           secret;       /* password or token */
+	struct ph__buf           proxy_secret;
 	struct ph_transcript     transcript;
 	struct ph_client        *client;
 };
 
 /* ---- login ----------------------------------------------------------------------------------- */
 
-static bool
-wants_login(const struct send *s)
-{
-	return s->user != NULL || s->options.mechanisms != NULL;
-}
-
-/* EXTERNAL proves who we are by the client certificate (RFC 4422 appendix A). */
-static bool
-wants_secret(const struct send *s)
-{
-	const char *mechanisms = s->options.mechanisms;
-
-	return s->user != NULL && (mechanisms == NULL || !ph__cstr_eq_nocase(mechanisms, "EXTERNAL"));
-}
-
 /* Whether a person must be asked for the password. */
 static bool
-must_ask(const struct send *s)
+must_ask(const struct ph__send_options *o)
 {
-	const struct ph__send_options *o = &s->options;
-
-	return wants_secret(s) && o->password_file == NULL && !o->password_fd.given
+	return ph__send_login_needs_password(o) && o->password_file == NULL && !o->password_fd.given
 	    && o->password_command == NULL;
 }
 
@@ -64,30 +47,48 @@ static enum ph_code
 read_secret(struct send *s, struct ph_error *err)
 {
 	const struct ph__send_options *o = &s->options;
+	char user[PH__SEND_USER_MAX];
 	struct ph__secret_source from = {
+		.noun = "password",
 		.file = o->password_file,
 		.fd = o->password_fd.given ? (int)o->password_fd.value : -1,
 		.command = o->password_command,
-		.user = s->user,
+		.user = ph__send_options_user(o, user, sizeof user),
 		.server = o->server,
 	};
 
-	if (!wants_secret(s))
+	if (o->token_file != NULL)
+		from = (struct ph__secret_source){ .noun = "token", .file = o->token_file, .fd = -1 };
+	else if (!ph__send_login_needs_password(o))
 		return PH_OK;
 	ph__secret_shield();
 	return ph__secret_read(&from, &s->secret, err);
 }
 
+static enum ph_code
+read_proxy_secret(struct send *s, struct ph_error *err)
+{
+	struct ph__secret_source from = {
+		.noun = "proxy's password", .file = s->options.proxy_password_file, .fd = -1,
+	};
+
+	if (from.file == NULL)
+		return PH_OK;
+	ph__secret_shield();
+	return ph__secret_read(&from, &s->proxy_secret, err);
+}
+
 /* ---- sending --------------------------------------------------------------------------------- */
 
 static enum ph_code
-make_client(struct send *s, const char *password, struct ph_error *err)
+make_client(struct send *s, const char *secret, struct ph_error *err)
 {
 	const struct ph__send_options *o = &s->options;
 	struct ph_credentials credentials = {
 		PH_CREDENTIALS_INIT,
 		.user = o->user, /* that of the URL is found by the library */
-		.password = password,
+		.password = o->token_file == NULL ? secret : NULL,
+		.token = o->token_file != NULL ? secret : NULL,
 		.authzid = o->authzid,
 		.mechanisms = o->mechanisms,
 	};
@@ -96,10 +97,12 @@ make_client(struct send *s, const char *password, struct ph_error *err)
 		.server = o->server,
 		.connect = o->connect,
 		.tls = ph__send_options_has_tls(o) ? &o->tls : NULL,
-		.credentials = wants_login(s) ? &credentials : NULL,
+		.credentials = ph__send_login_wanted(o) ? &credentials : NULL,
 		.allow_clear_auth = o->allow_clear_auth,
 		.helo = o->helo,
 		.source_ip = o->source_ip,
+		.proxy = o->proxy,
+		.proxy_password = s->proxy_secret.len != 0 ? ph__buf_cstr(&s->proxy_secret) : NULL,
 		.family = o->family,
 		.timeout_ms = o->timeout_ms,
 		.connect_timeout_ms = o->connect_timeout_ms,
@@ -138,24 +141,11 @@ try_client(struct send *s, struct ph_error *err)
 	return rc;
 }
 
-static struct ph_envelope
-envelope_of(const struct send *s)
-{
-	return (struct ph_envelope){
-		PH_ENVELOPE_INIT,
-		.from = s->envelope.from,
-		.recipients = s->envelope.recipients,
-		.recipient_count = s->envelope.count,
-		.line_ends = (enum ph_line_ends)s->options.line_ends,
-		.no_dup = s->options.no_dup,
-	};
-}
-
 /* Before a question is asked and a server is troubled. */
 static enum ph_code
 check_envelope(const struct send *s, struct ph_error *err)
 {
-	struct ph_envelope envelope = envelope_of(s);
+	struct ph_envelope envelope = ph__send_envelope_whole(&s->envelope, &s->options);
 	struct ph_txn *txn;
 	enum ph_code rc = ph_txn_new(&txn, &envelope, NULL, err);
 
@@ -170,9 +160,9 @@ prepare(struct send *s, struct ph_error *err)
 	const struct ph__send_options *o = &s->options;
 	enum ph_code rc;
 
-	s->user = ph__send_options_user(o, s->user_buf, sizeof s->user_buf);
 	if ((rc = ph__send_envelope_read(&s->envelope, o, err)) != PH_OK
-	    || (rc = must_ask(s) ? try_client(s, err) : log_in(s, err)) != PH_OK
+	    || (rc = read_proxy_secret(s, err)) != PH_OK
+	    || (rc = must_ask(o) ? try_client(s, err) : log_in(s, err)) != PH_OK
 	    || (rc = ph__send_message_open(&s->message, o, &s->envelope, err)) != PH_OK
 	    || (rc = ph__send_envelope_finish(&s->envelope, err)) != PH_OK)
 		return rc;
@@ -219,7 +209,7 @@ say_goodbye(struct send *s)
 static int
 send_it(struct send *s)
 {
-	struct ph_envelope envelope = envelope_of(s);
+	struct ph_envelope envelope = ph__send_envelope_whole(&s->envelope, &s->options);
 	struct ph_error err = PH_ERROR_INIT;
 	const struct ph_record *record = NULL;
 	int status;
@@ -235,6 +225,32 @@ send_it(struct send *s)
 	return status;
 }
 
+/* Nobody shall believe that a variable was heeded. */
+static void
+warn_of_barred_variables(void)
+{
+	char name[64];
+
+	for (size_t row = 0; ph__options_next_barred(&ph__send_options_def, &row, name, sizeof name); row++)
+		ph__warn(stderr, "%s is ignored: only the command line may say --%s", name,
+		         ph__send_options_def.rows[row].name);
+	if (getenv("POSTHASTE_PASSWORD") != NULL)
+		ph__warn(stderr, "POSTHASTE_PASSWORD is ignored: other processes can read it; use "
+		                 "--password-file, --password-fd or --password-command");
+}
+
+/* Where nobody knew better. */
+static void
+give_hint(struct ph_error *err)
+{
+	if (err->hint[0] != '\0')
+		return;
+	if (err->code == PH_ENOINPUT)
+		ph__hint(err, "check the name, and that you may read it");
+	else if (err->code == PH_ECONFIG)
+		ph__hint(err, "man posthaste-send tells what each option takes");
+}
+
 static int
 run(struct send *s, int argc, char **argv)
 {
@@ -244,15 +260,18 @@ run(struct send *s, int argc, char **argv)
 
 	if (help) {
 		ph__options_help(&ph__send_options_def, stdout);
-		return 0;
+		return ph__output_status();
 	}
+	warn_of_barred_variables();
 	if (rc == PH_OK && s->options.tls.insecure)
 		ph__warn(stderr, "--insecure: nobody verifies that this is the right server; whoever sits "
 		                 "in between can read and change the mail, and take the password");
 	if (rc == PH_OK)
 		rc = prepare(s, &err);
-	if (rc != PH_OK)
+	if (rc != PH_OK) {
+		give_hint(&err);
 		return ph__send_report_failure(&s->options, &s->envelope, &err);
+	}
 	return s->options.dry_run ? ph__send_report_plan(&s->options, &s->envelope, &s->message)
 	                          : send_it(s);
 }
@@ -266,10 +285,12 @@ ph__cmd_send(int argc, char **argv)
 	ph__send_envelope_init(&s.envelope);
 	ph__send_message_init(&s.message);
 	ph__buf_init(&s.secret, &ph__libc_memory, SECRET_BUF_MAX);
-	s.secret.secret = true;
+	ph__buf_init(&s.proxy_secret, &ph__libc_memory, SECRET_BUF_MAX);
+	s.secret.secret = s.proxy_secret.secret = true;
 	status = run(&s, argc, argv);
 	ph_client_free(s.client);
 	ph__buf_done(&s.secret);
+	ph__buf_done(&s.proxy_secret);
 	ph__send_message_done(&s.message);
 	ph__send_envelope_done(&s.envelope);
 	ph__send_options_done(&s.options);

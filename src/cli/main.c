@@ -79,13 +79,13 @@ cmd_help(int argc, char **argv)
 
 	if (argc < 2 || argv[1][0] == '-') {
 		print_overview(stdout);
-		return 0;
+		return ph__output_status();
 	}
 	if ((c = find(argv[1])) == NULL)
 		return unknown(argv[1]);
 	if (c->run == cmd_help || c->run == cmd_version) {
 		printf("Usage: posthaste %s %s\n%s\n", c->name, c->arguments, c->help);
-		return 0;
+		return ph__output_status();
 	}
 	return c->run(2, (char *[]){ argv[1], (char *)"--help", NULL });
 }
@@ -96,7 +96,7 @@ cmd_version(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	printf("posthaste %s\n", ph_version());
-	return 0;
+	return ph__output_status();
 }
 
 /* A caller may have closed a standard stream. The next descriptor opened would take its number, and

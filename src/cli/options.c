@@ -94,6 +94,18 @@ set_count(unsigned *at, const char *label, const char *value, struct ph_error *e
 	return PH_OK;
 }
 
+/* Mostly the "$FILE" of a script that never set it. */
+static enum ph_code
+set_text(const struct ph__option *o, const char **at, const char *label, const char *value,
+         struct ph_error *err)
+{
+	if (*value == '\0' && !o->may_be_empty)
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "%s= is empty, and needs a value: --%s %s", label, o->name, o->argument);
+	*at = value;
+	return PH_OK;
+}
+
 static enum ph_code
 add_item(struct ph__option_list *list, const char *value, struct ph_error *err)
 {
@@ -144,6 +156,21 @@ set_number(const struct ph__option *o, struct ph__option_number *at, const char 
 }
 
 static enum ph_code
+set_signed(const struct ph__option *o, int *at, const char *label, const char *value,
+           struct ph_error *err)
+{
+	bool minus = *value == '-';
+	uint64_t n;
+
+	if (!ph__str_to_uint(ph__str(value + (minus || *value == '+')), o->max, &n))
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "%s=%s: not a number from -%llu to %llu", label, value,
+		                (unsigned long long)o->max, (unsigned long long)o->max);
+	*at = minus ? -(int)n : (int)n;
+	return PH_OK;
+}
+
+static enum ph_code
 set_choice(const struct ph__option *o, int *at, const char *label, const char *value,
            struct ph_error *err)
 {
@@ -177,6 +204,7 @@ clear(const struct ph__option *o, void *at)
 	case PH__OPTION_LIST:     ((struct ph__option_list *)at)->count = 0; break;
 	case PH__OPTION_DURATION: *(uint64_t *)at = 0; break;
 	case PH__OPTION_NUMBER:   *(struct ph__option_number *)at = none; break;
+	case PH__OPTION_SIGNED:   *(int *)at = 0; break;
 	case PH__OPTION_CHOICE:   *(int *)at = 0; break;
 	}
 }
@@ -189,10 +217,11 @@ store(const struct ph__option *o, void *at, const char *label, const char *value
 	case PH__OPTION_HEADING:  break;
 	case PH__OPTION_FLAG:     return set_flag(at, label, value, err);
 	case PH__OPTION_COUNT:    return set_count(at, label, value, err);
-	case PH__OPTION_TEXT:     *(const char **)at = value; return PH_OK;
+	case PH__OPTION_TEXT:     return set_text(o, at, label, value, err);
 	case PH__OPTION_LIST:     return add_item(at, value, err);
 	case PH__OPTION_DURATION: return set_duration(at, label, value, err);
 	case PH__OPTION_NUMBER:   return set_number(o, at, label, value, err);
+	case PH__OPTION_SIGNED:   return set_signed(o, at, label, value, err);
 	case PH__OPTION_CHOICE:   return set_choice(o, at, label, value, err);
 	}
 	return PH_OK;
@@ -246,6 +275,23 @@ environment_name(const struct ph__option *o, char *buf, size_t size)
 	snprintf(buf, size, "POSTHASTE_%s", o->name);
 	for (char *p = buf; *p != '\0'; p++)
 		*p = *p == '-' ? '_' : ph__upper(*p);
+}
+
+const char *
+ph__options_next_barred(const struct ph__options *def, size_t *row, char *buf, size_t size)
+{
+	for (; *row < def->count; ++*row) {
+		const struct ph__option *o = &def->rows[*row];
+		const char *value;
+
+		if (o->kind == PH__OPTION_HEADING || !o->no_environment)
+			continue;
+		environment_name(o, buf, size);
+		value = getenv(buf);
+		if (value != NULL && *value != '\0')
+			return buf;
+	}
+	return NULL;
 }
 
 static void
@@ -324,11 +370,24 @@ long_word(char **argv, bool value_apart)
 	return (struct ph_str){ word, strcspn(word, "=") };
 }
 
+static const char *
+find_foreign(const struct ph__options *def, const char *word)
+{
+	for (const struct ph__option_foreign *f = def->foreign; f != NULL && f->name != NULL; f++) {
+		size_t n = strlen(f->name);
+
+		if (strcmp(word, f->name) == 0 || (f->name[n - 1] == '-' && strncmp(word, f->name, n) == 0))
+			return f->hint;
+	}
+	return NULL;
+}
+
 static void
 refuse_unknown(struct reading *r, struct ph_str word)
 {
 	struct ph__nearest near = { 0 };
 	char name[NAME_MAX_], best[200];
+	const char *foreign;
 
 	snprintf(name, sizeof name, "%.*s", (int)(word.len < NAME_MAX_ ? word.len : NAME_MAX_ - 1),
 	         word.ptr);
@@ -338,9 +397,8 @@ refuse_unknown(struct reading *r, struct ph_str word)
 	ph__nearest_text(&near, "--", best, sizeof best);
 	note(r, ph__fail(fault(r), PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 	                 "--%s: there is no such option", name));
-	if (strcmp(name, "password") == 0 || strcmp(name, "pass") == 0)
-		ph__hint(r->err, "a password on the command line can be read by every process; use "
-		                 "--password-file, --password-fd or --password-command");
+	if ((foreign = find_foreign(r->def, name)) != NULL)
+		ph__hint(r->err, "%s", foreign);
 	else if (near.count != 0)
 		ph__hint(r->err, "did you mean %s?", best);
 }

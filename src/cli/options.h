@@ -17,6 +17,7 @@ enum ph__option_kind {
 	PH__OPTION_LIST,        /* struct ph__option_list: each time one more */
 	PH__OPTION_DURATION,    /* uint64_t, milliseconds: 30, 30s, 2m, 1h, 500ms */
 	PH__OPTION_NUMBER,      /* struct ph__option_number */
+	PH__OPTION_SIGNED,      /* int, from -max to max */
 	PH__OPTION_CHOICE       /* int: the number that belongs to one of `choices` */
 };
 
@@ -43,9 +44,16 @@ struct ph__option {
 	const char *help;     /* a phrase or two; wrapped by us */
 	size_t      at;       /* offsetof() the variable in the command's struct */
 	const struct ph__option_choice *choices;
-	uint64_t    max;      /* of a NUMBER */
+	uint64_t    max;      /* of a NUMBER, a SIGNED */
 	unsigned    group;    /* not 0: no two options of one group may be given */
 	bool        no_environment; /* only the command line may set it */
+	bool        may_be_empty;   /* of a TEXT: '' is a value, and not a variable that was not set */
+};
+
+/* What another program calls it: "passwordeval"; with a dash at its end, what begins so. */
+struct ph__option_foreign {
+	const char *name; /* NULL ends the table */
+	const char *hint;
 };
 
 struct ph__options {
@@ -56,6 +64,7 @@ struct ph__options {
 	const struct ph__option *rows;
 	size_t      count;
 	bool        environment; /* POSTHASTE_CONNECT_TIMEOUT stands for --connect-timeout */
+	const struct ph__option_foreign *foreign; /* NULL: nobody comes from elsewhere */
 };
 
 /* Reads environment and command line into the zeroed struct at `into`; the command line wins. Texts
@@ -64,6 +73,10 @@ struct ph__options {
  * read to its end nevertheless and the first fault is told, so that --json can be honoured. */
 enum ph_code ph__options_read(const struct ph__options *def, int argc, char **argv, void *into,
                               int *ret_operands, bool *ret_help, struct ph_error *err);
+/* The name of the next environment variable, from *row on, that is set and that only the command
+ * line may say; *row is then that of its option. NULL: no more. */
+const char *ph__options_next_barred(const struct ph__options *def, size_t *row, char *buf,
+                                    size_t size);
 /* Frees the lists. */
 void ph__options_done(const struct ph__options *def, void *into);
 

@@ -22,6 +22,7 @@
 #include "cli/terminal.h"
 
 #define SECRET_MAX 8192 /* tokens are long; what is longer is the wrong file */
+#define REST_MAX   (1024 * 1024) /* of what a password command prints behind its first line */
 
 extern char **environ;
 
@@ -40,7 +41,8 @@ too_long(const struct ph__buf *b, const char *what, struct ph_error *err)
 	if (b->state == PH__BUF_NOMEM)
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
 	return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
-	                "%s is longer than %d octets: that is no password", what, SECRET_MAX);
+	                "the first line of %s is longer than %d octets: that is no secret", what,
+	                SECRET_MAX);
 }
 
 static enum ph_code
@@ -61,8 +63,9 @@ read_first_line(int fd, const char *what, struct ph__buf *into, struct ph_error 
 }
 
 static enum ph_code
-from_file(const char *path, struct ph__buf *into, struct ph_error *err)
+from_file(const struct ph__secret_source *from, struct ph__buf *into, struct ph_error *err)
 {
+	const char *path = from->file;
 	struct stat st;
 	enum ph_code rc;
 	char what[256];
@@ -70,11 +73,11 @@ from_file(const char *path, struct ph__buf *into, struct ph_error *err)
 
 	if (fd < 0)
 		return ph__fail_errno(err, PH_ENOINPUT, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, errno,
-		                      "cannot open the password file %s", path);
+		                      "cannot open the %s file %s", from->noun, path);
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IROTH) != 0)
-		ph__warn(stderr, "the password file %s can be read by everybody here; chmod o-r mends it",
-		         path);
-	snprintf(what, sizeof what, "the password file %s", path);
+		ph__warn(stderr, "the %s file %s can be read by everybody here; chmod o-r mends it",
+		         from->noun, path);
+	snprintf(what, sizeof what, "the %s file %s", from->noun, path);
 	rc = read_first_line(fd, what, into, err);
 	close(fd);
 	return rc;
@@ -113,15 +116,18 @@ spawn_shell(const char *command, int out, pid_t *ret_pid)
 	return rc;
 }
 
-/* The rest is read and forgotten: a command that met a closed pipe would seem to have failed. */
+/* The rest is read and forgotten: a command that met a closed pipe would seem to have failed. One
+ * that never ends does meet it. */
 static void
 drain(int fd)
 {
-	char scrap[512];
+	char scrap[4096];
+	size_t all = 0;
 	ssize_t n;
 
-	while ((n = read(fd, scrap, sizeof scrap)) > 0 || (n < 0 && errno == EINTR))
-		;
+	while (all < REST_MAX &&
+	       ((n = read(fd, scrap, sizeof scrap)) > 0 || (n < 0 && errno == EINTR)))
+		all += n > 0 ? (size_t)n : 0;
 	ph__wipe(scrap, sizeof scrap);
 }
 
@@ -166,8 +172,8 @@ from_terminal(const struct ph__secret_source *from, struct ph__buf *into, struct
 	snprintf(question, sizeof question, "Password of %s at %s: ", from->user, from->server);
 	rc = ph__terminal_ask_secret(question, into, err);
 	if (rc == PH_ECONFIG)
-		ph__hint(err, "give --password-file, --password-fd or --password-command, or leave out the "
-		              "user");
+		ph__hint(err, "give --password-file, --password-fd, --password-command or "
+		              "--oauth-token-file, or leave out the user");
 	return rc;
 }
 
@@ -177,7 +183,7 @@ ph__secret_read(const struct ph__secret_source *from, struct ph__buf *into, stru
 	enum ph_code rc;
 
 	if (from->file != NULL)
-		rc = from_file(from->file, into, err);
+		rc = from_file(from, into, err);
 	else if (from->fd >= 0)
 		rc = from_fd(from->fd, into, err);
 	else if (from->command != NULL)
@@ -188,11 +194,14 @@ ph__secret_read(const struct ph__secret_source *from, struct ph__buf *into, stru
 		return rc;
 	if (into->len != 0 && into->p[into->len - 1] == '\r')
 		into->p[--into->len] = '\0';
+	if (into->len == 0 && from->file == NULL && from->fd < 0 && from->command == NULL)
+		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "no password was entered");
 	if (into->len == 0)
 		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "the password is empty: the first line of its source holds nothing");
+		                "the %s is empty: the first line of its source holds nothing", from->noun);
 	if (memchr(into->p, '\0', into->len) != NULL)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "the password holds a NUL, which no server can be told");
+		                "the %s holds a NUL, which no server can be told", from->noun);
 	return PH_OK;
 }

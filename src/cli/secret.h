@@ -6,6 +6,7 @@
 #include "base/buf.h"
 
 struct ph__secret_source {
+	const char *noun;    /* "password": what messages call it */
 	const char *file;    /* the first of these that is set is used */
 	int         fd;      /* -1: none */
 	const char *command; /* run by sh */

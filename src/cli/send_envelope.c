@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <posthaste/message.h>
+#include <posthaste/transaction.h>
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/str.h"
 
-#define SHOWN_MAX 200 /* of an address in a message */
+#define SHOWN_MAX     200 /* of an address in a message */
+#define FULL_NAME_MAX 1000
 
 void
 ph__send_envelope_init(struct ph__send_envelope *e)
@@ -56,7 +58,8 @@ parse(struct ph_addresses **ret, const char *text, const char *what, struct ph_e
 		           "give one address at a time, or several with commas, all on one line");
 	rc = ph_addresses_parse(ret, text, NULL, &why);
 	if (rc == PH_EINPUT)
-		return bad(err, what, text, why.text, why.hint);
+		return bad(err, what, text, why.text, why.hint[0] != '\0' ? why.hint
+		           : "write local@domain or 'Ann Lee <local@domain>'; several with commas between");
 	if (rc != PH_OK)
 		ph__error_copy(err, &why);
 	return rc;
@@ -119,6 +122,32 @@ add_all(struct ph__send_envelope *e, const char *const *items, size_t count, con
 	return rc;
 }
 
+/* "Name" <address>: whatever the name is made of (RFC 5322 §3.2.4). */
+static enum ph_code
+set_full_name(struct ph__send_envelope *e, const char *name, struct ph_error *err)
+{
+	struct ph__buf b;
+
+	if (*name == '\0' || ph__str_has_control(ph__str(name)))
+		return bad(err, "the full name", name, "it is empty, or has a control character in it",
+		           "write it on one line: -F 'Ann Lee'");
+	ph__buf_init(&b, &ph__libc_memory, FULL_NAME_MAX);
+	ph__buf_add_char(&b, '"');
+	for (; *name != '\0'; name++) {
+		if (*name == '"' || *name == '\\')
+			ph__buf_add_char(&b, '\\');
+		ph__buf_add_char(&b, *name);
+	}
+	ph__buf_addf(&b, "\" <%s>", e->from);
+	if (ph__buf_ok(&b))
+		e->author = ph__arena_strndup(&e->arena, ph__buf_cstr(&b), b.len);
+	ph__buf_done(&b);
+	if (b.state == PH__BUF_FULL)
+		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
+		                "the full name is over %d octets", FULL_NAME_MAX);
+	return e->author != NULL && b.state == PH__BUF_OK ? PH_OK : ph__fail_nomem(err, PH_STAGE_PREPARE);
+}
+
 static enum ph_code
 set_from(struct ph__send_envelope *e, const char *text, const char *what, struct ph_error *err)
 {
@@ -170,7 +199,11 @@ ph__send_envelope_read(struct ph__send_envelope *e, const struct ph__send_option
 	    && (rc = add_all(e, o->to.items, o->to.count, "the recipient", err)) == PH_OK
 	    && (rc = add_all(e, o->cc.items, o->cc.count, "the recipient", err)) == PH_OK)
 		rc = add_all(e, o->bcc.items, o->bcc.count, "the recipient", err);
-	if (rc != PH_OK || (rc = read_from(e, o, err)) != PH_OK || e->count != 0 || o->from_headers)
+	if (rc == PH_OK)
+		rc = read_from(e, o, err);
+	if (rc == PH_OK && o->full_name != NULL && e->author != NULL)
+		rc = set_full_name(e, o->full_name, err);
+	if (rc != PH_OK || e->count != 0 || o->from_headers)
 		return rc;
 	ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT, "no recipient is given");
 	ph__hint(err, "write the addresses behind the options; -t takes them from the header");
@@ -179,40 +212,17 @@ ph__send_envelope_read(struct ph__send_envelope *e, const struct ph__send_option
 
 /* ---- nobody twice ---------------------------------------------------------------------------- */
 
-struct place {
-	const char *address;
-	size_t      at;
-};
-
-static int
-by_address(const void *a, const void *b)
-{
-	const struct place *x = a, *y = b;
-	int c = strcmp(x->address, y->address);
-
-	return c != 0 ? c : (x->at > y->at) - (x->at < y->at);
-}
-
-/* Sorted, equal ones lie side by side, the first given first. */
 static enum ph_code
 drop_doubles(struct ph__send_envelope *e, struct ph_error *err)
 {
-	struct place *places = ph__alloc_array(&ph__libc_memory, e->count, sizeof *places);
 	size_t kept = 0;
 
-	if (places == NULL)
+	if (!ph__drop_doubles(e->recipients, e->count, &ph__libc_memory))
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
-	for (size_t i = 0; i < e->count; i++)
-		places[i] = (struct place){ e->recipients[i], i };
-	qsort(places, e->count, sizeof *places, by_address);
-	for (size_t i = 1; i < e->count; i++)
-		if (strcmp(places[i - 1].address, places[i].address) == 0)
-			e->recipients[places[i].at] = NULL;
 	for (size_t i = 0; i < e->count; i++)
 		if (e->recipients[i] != NULL)
 			e->recipients[kept++] = e->recipients[i];
 	e->count = kept;
-	ph__free(&ph__libc_memory, places);
 	return PH_OK;
 }
 
@@ -223,4 +233,29 @@ ph__send_envelope_finish(struct ph__send_envelope *e, struct ph_error *err)
 		return drop_doubles(e, err);
 	return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_CONTENT,
 	                "no recipient: the header has no To, Cc or Bcc field with an address");
+}
+
+struct ph_envelope
+ph__send_envelope_whole(const struct ph__send_envelope *e, const struct ph__send_options *o)
+{
+	const struct ph__send_extensions *x = &o->extensions;
+
+	return (struct ph_envelope){
+		PH_ENVELOPE_INIT,
+		.from = e->from,
+		.recipients = e->recipients,
+		.recipient_count = e->count,
+		.line_ends = (enum ph_line_ends)o->line_ends,
+		.no_dup = o->no_dup,
+		.notify = x->notify,
+		.dsn_return = (enum ph_dsn_return)x->dsn_return,
+		.envid = x->envid,
+		.require_tls = x->require_tls,
+		.by_mode = x->by_mode,
+		.by_trace = x->by_trace,
+		.by_seconds = x->by_seconds,
+		.hold_for = x->hold_for,
+		.hold_until = x->hold_until,
+		.priority = o->priority,
+	};
 }

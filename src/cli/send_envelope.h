@@ -7,11 +7,13 @@
 #include "cli/send_options.h"
 
 struct ph_addresses;
+struct ph_envelope;
 
 struct ph__send_envelope {
 	struct ph__arena arena;  /* the addresses' texts */
 	const char  *from;       /* bare; "" is the null reverse-path; NULL: not known yet */
-	const char  *author;     /* --from or $EMAIL as given, for From; NULL: the null path */
+	const char  *author;     /* --from or $EMAIL as given, for From, or with --full-name; NULL: the
+	                            null path */
 	const char **recipients; /* bare, each once */
 	size_t       count, cap;
 };
@@ -31,5 +33,8 @@ enum ph_code ph__send_envelope_take(struct ph__send_envelope *e, struct ph_addre
                                     struct ph_error *err);
 /* When the header has been read too: nobody twice, and at least one. PH_EINPUT, PH_ESYSTEM. */
 enum ph_code ph__send_envelope_finish(struct ph__send_envelope *e, struct ph_error *err);
+/* With what the options ask for, as the library takes it. Borrows. */
+struct ph_envelope ph__send_envelope_whole(const struct ph__send_envelope *e,
+                                           const struct ph__send_options *o);
 
 #endif

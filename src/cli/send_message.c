@@ -3,12 +3,13 @@
  *
  * A finished message is streamed: only its header block is read beforehand, bounded, to see that
  * there is one and, with -t, to take its recipients and drop Bcc. A file is then sent by pread(),
- * the rest of a pipe as it comes. A composed message is built in memory and so has a limit. */
+ * the rest of a pipe as it comes; for several recipients the pipe is spooled first, because a server
+ * that takes only so many at a time is given the message again. A composed message is built in memory
+ * and so has a limit. */
 #include "cli/send_message.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -18,7 +19,9 @@
 #include "base/bounds.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "cli/charset.h"
 #include "cli/problem.h"
+#include "cli/spool.h"
 
 #define READ_SIZE 16384
 #define TEXT_MAX  (256u * 1024 * 1024) /* to compose with; what is larger can be streamed */
@@ -92,19 +95,6 @@ open_input(const char *path, const char *noun, int *ret_fd, bool *ret_owned, str
 	return PH_OK;
 }
 
-/* A pipe that somebody else has made non-blocking is waited for. */
-static ssize_t
-read_some(int fd, void *buf, size_t n)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	ssize_t got;
-
-	while ((got = read(fd, buf, n)) < 0 && (errno == EINTR || errno == EAGAIN))
-		if (errno == EAGAIN)
-			poll(&p, 1, -1);
-	return got;
-}
-
 /* ---- a finished message ---------------------------------------------------------------------- */
 
 struct input {
@@ -136,7 +126,7 @@ read_head(struct ph__send_message *m, struct input *in, struct ph_error *err)
 		if (in->regular)
 			n = pread(m->fd, piece, sizeof piece, (off_t)(in->offset + m->head.len));
 		else
-			n = read_some(m->fd, piece, sizeof piece);
+			n = ph__read_some(m->fd, piece, sizeof piece);
 		if (n < 0)
 			return unreadable(in->path, errno, err);
 		before = m->head.len;
@@ -172,6 +162,22 @@ check_header(const struct ph__send_message *m, const struct input *in, struct ph
 	ph__hint(err, "to compose one with this as its text, use --text instead of --message; to send "
 	              "it as it is, add --as-is");
 	return rc;
+}
+
+/* Makes a file of the pipe. */
+static enum ph_code
+spool(struct ph__send_message *m, struct input *in, struct ph_error *err)
+{
+	int fd;
+	enum ph_code rc = ph__spool(&fd, ph__buf_str(&m->head), m->fd, name_of(in->path), err);
+
+	if (rc != PH_OK)
+		return rc;
+	if (m->fd_owned)
+		close(m->fd);
+	m->fd = fd;
+	m->fd_owned = in->regular = true;
+	return PH_OK;
 }
 
 /* The parts are given to the list, or freed here. */
@@ -277,6 +283,8 @@ open_finished(struct ph__send_message *m, const struct ph__send_options *o,
 		warn_of_bcc(m);
 	else if ((rc = take_recipients(m, &in, e, &block_len, &skip, err)) != PH_OK)
 		return rc;
+	if (!in.regular && !in.at_end && e->count > 1 && (rc = spool(m, &in, err)) != PH_OK)
+		return rc;
 	return make_source(m, &in, block_len, skip, err);
 }
 
@@ -294,7 +302,7 @@ read_text(const char *path, struct ph__buf *text, struct ph_error *err)
 	if (rc != PH_OK)
 		return rc;
 	while (ph__buf_reserve(text, READ_SIZE)) {
-		n = read_some(fd, text->p + text->len, READ_SIZE); /* @UNSAFE: reserve() made room */
+		n = ph__read_some(fd, text->p + text->len, READ_SIZE); /* @UNSAFE: reserve() made room */
 		if (n <= 0)
 			break;
 		text->len += (size_t)n;
@@ -319,10 +327,13 @@ set_text(struct ph_message *msg, const struct ph__send_options *o, struct ph_err
 	struct ph__buf text;
 	enum ph_code rc;
 
-	if (o->body != NULL)
-		return ph_message_set_text(msg, o->body, strlen(o->body), err);
 	ph__buf_init(&text, &ph__libc_memory, TEXT_MAX);
-	rc = read_text(o->text, &text, err);
+	if (o->body == NULL)
+		rc = read_text(o->text, &text, err);
+	else
+		rc = ph__buf_add_str(&text, o->body) ? PH_OK : ph__fail_nomem(err, PH_STAGE_PREPARE);
+	if (rc == PH_OK)
+		rc = ph__charset_to_utf8(&text, o->charset, o->body != NULL ? "--body" : name_of(o->text), err);
 	if (rc == PH_OK)
 		rc = ph_message_set_text(msg, ph__buf_cstr(&text), text.len, err);
 	ph__buf_done(&text);

@@ -3,11 +3,16 @@
  *
  * The table is the contract of the command line. What weakens a connection or
  * runs a program is never taken from the environment, which a caller may not control: insecure,
- * tls, allow-clear-auth, password-command, connect, ca-file. */
+ * tls, allow-clear-auth, password-command, connect, proxy, ca-file. */
 #include "cli/send_options.h"
 
 #include <string.h>
+#include <strings.h>
+#include <time.h>
+#include "base/bounds.h"
 #include "base/error.h"
+#include "cli/charset.h"
+#include "cli/send_login.h"
 
 #define AT(member) offsetof(struct ph__send_options, member)
 #define FD_MAX     1048576
@@ -25,6 +30,9 @@ static const struct ph__option_choice families[] = { { "4", 4 }, { "6", 6 }, { N
 static const struct ph__option_choice line_ends[] = {
 	{ "normalise", PH_LINE_ENDS_NORMALISE }, { "strict", PH_LINE_ENDS_STRICT },
 	{ "binary", PH_LINE_ENDS_BINARY }, { NULL, 0 },
+};
+static const struct ph__option_choice returns[] = {
+	{ "full", PH_RETURN_FULL }, { "hdrs", PH_RETURN_HEADERS }, { NULL, 0 },
 };
 
 #define HEADING(text) { PH__OPTION_HEADING, .help = text }
@@ -59,13 +67,15 @@ static const struct ph__option rows[] = {
 
 	HEADING("Authentication"),
 	{ PH__OPTION_TEXT, "user", NULL, "NAME", "log in; the password is asked for on the terminal "
-	  "unless one of the next three is given", AT(user) },
+	  "unless one of the next four is given", AT(user) },
 	{ PH__OPTION_TEXT, "password-file", NULL, "FILE", "password is the first line of FILE",
 	  AT(password_file), .group = PASSWORD },
 	{ PH__OPTION_NUMBER, "password-fd", NULL, "N", "... of what descriptor N gives",
 	  AT(password_fd), .max = FD_MAX, .group = PASSWORD },
 	{ PH__OPTION_TEXT, "password-command", NULL, "COMMAND", "... of what COMMAND prints",
 	  AT(password_command), .group = PASSWORD, .no_environment = true },
+	{ PH__OPTION_TEXT, "oauth-token-file", NULL, "FILE", "instead of a password: the first line of "
+	  "FILE is an access token", AT(token_file), .group = PASSWORD },
 	{ PH__OPTION_TEXT, "auth", NULL, "MECH[,MECH]", "only these mechanisms, in this order",
 	  AT(mechanisms) },
 	{ PH__OPTION_TEXT, "authzid", NULL, "NAME", "act for this user", AT(authzid) },
@@ -74,7 +84,7 @@ static const struct ph__option rows[] = {
 
 	HEADING("Envelope"),
 	{ PH__OPTION_TEXT, "from", "fr", "ADDRESS", "sender; '<>' is the null one; default: $EMAIL",
-	  AT(from) },
+	  AT(from), .may_be_empty = true },
 	{ PH__OPTION_LIST, "to", NULL, "ADDRESS", "recipient, like an operand; in the To field",
 	  AT(to) },
 	{ PH__OPTION_LIST, "cc", NULL, "ADDRESS", "recipient; in the Cc field", AT(cc) },
@@ -82,14 +92,34 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_TEXT, "helo", NULL, "NAME", "what to call ourselves in EHLO", AT(helo) },
 	{ PH__OPTION_FLAG, "no-dup", NULL, NULL, "a copy too many would be worse than none (payment "
 	  "orders); exit 74 when in doubt", AT(no_dup) },
+	{ PH__OPTION_TEXT, "notify", "N", "WHEN", "reports to the sender: never, or some of "
+	  "success,failure,delay", AT(extensions.notify_words) },
+	{ PH__OPTION_CHOICE, "ret", "R", "full|hdrs", "what a report of failure brings back",
+	  AT(extensions.dsn_return), returns },
+	{ PH__OPTION_TEXT, "envid", "V", "ID", "comes back in reports", AT(extensions.envid) },
+	{ PH__OPTION_FLAG, "requiretls", NULL, NULL, "over verified TLS on the whole way, or not at all",
+	  AT(extensions.require_tls) },
+	{ PH__OPTION_TEXT, "deliver-by", NULL, "TIME[,return|,notify][,trace]", "if it is not delivered "
+	  "within TIME (90s, 30m, 2h, 3d), return it (default), or go on and notify the sender; trace: "
+	  "each server reports", AT(extensions.deliver_by_words) },
+	{ PH__OPTION_TEXT, "hold-until", NULL, "TIME", "the server keeps it: until "
+	  "2027-01-31T08:00:00+01:00, or 2h from now", AT(extensions.hold_words) },
+	{ PH__OPTION_SIGNED, "priority", NULL, "N", "-9 (whenever) to 9 (at once)", AT(priority),
+	  .max = PH__PRIORITY_MAX },
 
 	HEADING("Message"),
 	{ PH__OPTION_TEXT, "message", NULL, "FILE|-", "send this finished message (RFC 5322)",
 	  AT(message), .group = CONTENT },
-	{ PH__OPTION_TEXT, "subject", "s", "TEXT", "compose one with this subject", AT(subject) },
-	{ PH__OPTION_TEXT, "body", NULL, "TEXT", "... and this text", AT(body), .group = CONTENT },
+	{ PH__OPTION_TEXT, "subject", "s", "TEXT", "compose one with this subject", AT(subject),
+	  .may_be_empty = true },
+	{ PH__OPTION_TEXT, "body", NULL, "TEXT", "... and this text", AT(body), .group = CONTENT,
+	  .may_be_empty = true },
 	{ PH__OPTION_TEXT, "text", NULL, "FILE|-", "... and the text of FILE; default: standard input",
 	  AT(text), .group = CONTENT },
+	{ PH__OPTION_TEXT, "charset", NULL, "NAME", "... the text is in this character set; default: "
+	  "UTF-8", AT(charset) },
+	{ PH__OPTION_TEXT, "full-name", "F", "NAME", "... and this name of the sender in From",
+	  AT(full_name) },
 	{ PH__OPTION_LIST, "header", NULL, "'NAME: VALUE'", "... and this header field; again for more",
 	  AT(headers) },
 	{ PH__OPTION_FLAG, "read-recipients", "t", NULL, "take recipients from To, Cc and Bcc (of the "
@@ -110,7 +140,7 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_FLAG, "dry-run", NULL, NULL, "show what would be sent; connect to nobody",
 	  AT(dry_run) },
 
-	HEADING("Limits (30, 30s, 2m, 1h)"),
+	HEADING("Limits and ways (times: 30, 30s, 2m, 1h)"),
 	{ PH__OPTION_DURATION, "timeout", NULL, "TIME", "wait so long for each answer at most",
 	  AT(timeout_ms) },
 	{ PH__OPTION_DURATION, "connect-timeout", NULL, "TIME", "... for each address to connect; "
@@ -118,6 +148,46 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_CHOICE, "ip", NULL, "4|6", "only this family of addresses", AT(family), families },
 	{ PH__OPTION_TEXT, "source-ip", NULL, "ADDRESS", "our own address to connect from",
 	  AT(source_ip) },
+	{ PH__OPTION_TEXT, "proxy", NULL, "URL", "socks5://[USER@]HOST[:1080] or "
+	  "http://[USER@]HOST[:8080]: connect through this proxy, which looks the server's name up",
+	  AT(proxy), .no_environment = true },
+	{ PH__OPTION_TEXT, "proxy-password-file", NULL, "FILE", "password of the proxy's USER is the "
+	  "first line of FILE", AT(proxy_password_file), .no_environment = true },
+};
+
+/* What msmtp, swaks and curl call it. */
+#define PASSWORDS "a password on the command line can be read by every process; use " \
+                  "--password-file, --password-fd or --password-command"
+#define SERVER    "it stands in the URL: --server smtp://HOST:PORT (or submission://, smtps://, lmtp://)"
+
+static const struct ph__option_foreign foreign[] = {
+	{ "password", PASSWORDS }, { "pass", PASSWORDS }, { "auth-password", PASSWORDS },
+	{ "passwordeval", "use --password-command COMMAND" },
+	{ "auth-user", "use --user NAME" },
+	{ "oauth2-bearer", "use --oauth-token-file FILE" },
+	{ "host", SERVER }, { "port", SERVER }, { "protocol", SERVER }, { "url", SERVER },
+	{ "socket", "use --server lmtp:///PATH" },
+	{ "tls-starttls", "use --tls=starttls or --tls=implicit, or a smtps:// URL" },
+	{ "tls-on-connect", "use --tls=implicit, or a smtps:// URL" },
+	{ "tlsc", "use --tls=implicit, or a smtps:// URL" },
+	{ "tls-optional", "use --tls=opportunistic" },
+	{ "tls-certcheck", "the certificate is checked, but with --insecure; see --ca-file and --pin" },
+	{ "tls-trust-file", "use --ca-file FILE" }, { "tls-ca-path", "use --ca-file or --ca-dir" },
+	{ "cacert", "use --ca-file FILE" }, { "tls-fingerprint", "use --pin SHA256" },
+	{ "tls-cert-file", "use --cert FILE" }, { "tls-cert", "use --cert FILE" },
+	{ "tls-key-file", "use --key FILE" }, { "tls-key", "use --key FILE" },
+	{ "tls-host-override", "use --tls-name NAME" }, { "tls-sni", "use --tls-name NAME" },
+	{ "domain", "use --helo NAME" }, { "ehlo", "use --helo NAME" },
+	{ "local-interface", "use --source-ip ADDRESS" }, { "interface", "use --source-ip ADDRESS" },
+	{ "proxy-host", "use --proxy socks5://HOST:PORT" },
+	{ "mail-from", "use --from ADDRESS" }, { "mail-rcpt", "use --to ADDRESS" },
+	{ "dsn-notify", "use --notify WHEN" }, { "dsn-return", "use --ret full or --ret hdrs" },
+	{ "data", "use --message FILE for a finished message" },
+	{ "upload-file", "use --message FILE for a finished message" },
+	{ "add-header", "use --header 'NAME: VALUE'" }, { "header-", "use --header 'NAME: VALUE'" },
+	{ "h-", "use --header 'NAME: VALUE'" },
+	{ "debug", "use -v" },
+	{ NULL, NULL },
 };
 
 const struct ph__options ph__send_options_def = {
@@ -127,7 +197,8 @@ const struct ph__options ph__send_options_def = {
 	.more =
 	    "Each long option can be set as POSTHASTE_NAME (POSTHASTE_SERVER, POSTHASTE_USER ...),\n"
 	    "but for those that decide whom to trust: --tls, --tls-name, --ca-file, --ca-dir, --pin,\n"
-	    "--insecure, --allow-clear-auth, --connect and --password-command.\n"
+	    "--insecure, --allow-clear-auth, --connect, --proxy, --proxy-password-file and\n"
+	    "--password-command.\n"
 	    "\n"
 	    "Exit status: 0 accepted for all; 69 refused; 67 no such user; 75 try again later;\n"
 	    "64 usage, 65 bad message or address, 66 no such file, 68 no such host, 71 system,\n"
@@ -141,6 +212,7 @@ const struct ph__options ph__send_options_def = {
 	.rows = rows,
 	.count = sizeof rows / sizeof rows[0],
 	.environment = true,
+	.foreign = foreign,
 };
 
 bool
@@ -148,7 +220,7 @@ ph__send_options_is_finished(const struct ph__send_options *o)
 {
 	return o->message != NULL
 	    || (o->from_headers && o->subject == NULL && o->body == NULL && o->text == NULL
-	        && o->headers.count == 0);
+	        && o->headers.count == 0 && o->full_name == NULL && o->charset == NULL);
 }
 
 bool
@@ -186,33 +258,61 @@ contradiction(struct ph_error *err, const char *text, const char *hint)
 }
 
 static enum ph_code
-check_login(const struct ph__send_options *o, struct ph_error *err)
-{
-	char user[320];
-
-	if (ph__send_options_user(o, user, sizeof user) != NULL)
-		return PH_OK;
-	if (o->password_file != NULL || o->password_fd.given || o->password_command != NULL)
-		return contradiction(err, "a password is given, but no user",
-		                     "add --user NAME, or write the user into the URL: smtps://NAME@host");
-	if (o->mechanisms != NULL && o->tls.cert_file == NULL)
-		return contradiction(err, "--auth is given, but no user",
-		                     "add --user NAME; only EXTERNAL does without, and needs --cert");
-	if (o->authzid != NULL && o->mechanisms == NULL)
-		return contradiction(err, "--authzid is given, but no user", "add --user NAME");
-	return PH_OK;
-}
-
-static enum ph_code
 check_message(const struct ph__send_options *o, struct ph_error *err)
 {
-	if (o->message != NULL && (o->subject != NULL || o->headers.count != 0))
-		return contradiction(err, "--message names a finished message; --subject and --header only "
-		                     "go with one that is composed here",
+	if (o->message != NULL && (o->subject != NULL || o->headers.count != 0 || o->full_name != NULL ||
+	                           o->charset != NULL))
+		return contradiction(err, "--message names a finished message; --subject, --header, "
+		                     "--full-name and --charset only go with one that is composed here",
 		                     "leave them out, or give the text with --text or --body");
 	if (o->as_is && !ph__send_options_is_finished(o))
 		return contradiction(err, "--as-is only goes with a finished message",
 		                     "give it with --message FILE, or leave --as-is out");
+	return PH_OK;
+}
+
+/* What says whom to trust must not go unheard. */
+static enum ph_code
+check_tls(const struct ph__send_options *o, struct ph_error *err)
+{
+	bool trust = o->tls.ca_file != NULL || o->tls.ca_dir != NULL || o->pins.count != 0;
+
+	if (o->tls.key_file != NULL && o->tls.cert_file == NULL)
+		return contradiction(err, "--key is given without --cert",
+		                     "a key needs its certificate: --cert FILE");
+	if (o->tls.mode == PH_TLS_OFF &&
+	    (trust || o->tls.cert_file != NULL || o->tls.server_name != NULL || o->tls_min != 0))
+		return contradiction(err, "--tls=off sends in clear text, where --ca-file, --ca-dir, --pin, "
+		                     "--cert, --tls-min and --tls-name have no meaning",
+		                     "leave them out, or --tls=off");
+	if (o->tls.insecure && trust)
+		return contradiction(err, "--insecure verifies nothing, so --ca-file, --ca-dir and --pin "
+		                     "cannot be used with it",
+		                     "leave --insecure out: they verify a server with a certificate of its own");
+	return PH_OK;
+}
+
+static enum ph_code
+check_way(const struct ph__send_options *o, struct ph_error *err)
+{
+	if (o->connect == NULL || o->server == NULL || strncasecmp(o->server, "lmtp:///", 8) != 0)
+		return PH_OK;
+	return contradiction(err, "--connect is an address to dial, and lmtp:///PATH is a Unix socket",
+	                     "leave --connect out, or use --server lmtp://HOST:PORT");
+}
+
+/* What asks for verified TLS at each hop cannot begin without it (RFC 8689 §4.1). */
+static enum ph_code
+check_requiretls(const struct ph__send_options *o, struct ph_error *err)
+{
+	if (!o->extensions.require_tls)
+		return PH_OK;
+	if (o->tls.insecure)
+		return contradiction(err, "--requiretls and --insecure cannot be used together",
+		                     "--ca-file or --pin verify a server with a certificate of its own");
+	if (o->tls.mode == PH_TLS_OFF || o->tls.mode == PH_TLS_OPPORTUNISTIC)
+		return contradiction(err, "--requiretls asks for verified TLS, and --tls does without",
+		                     "use --tls=starttls or --tls=implicit");
 	return PH_OK;
 }
 
@@ -221,10 +321,9 @@ check(const struct ph__send_options *o, struct ph_error *err)
 {
 	enum ph_code rc;
 
-	if (o->tls.key_file != NULL && o->tls.cert_file == NULL)
-		return contradiction(err, "--key is given without --cert",
-		                     "a key needs its certificate: --cert FILE");
-	if ((rc = check_login(o, err)) != PH_OK || (rc = check_message(o, err)) != PH_OK)
+	if ((rc = check_way(o, err)) != PH_OK || (rc = check_tls(o, err)) != PH_OK ||
+	    (rc = ph__send_login_check(o, err)) != PH_OK || (rc = check_message(o, err)) != PH_OK ||
+	    (rc = check_requiretls(o, err)) != PH_OK || (rc = ph__charset_check(o->charset, err)) != PH_OK)
 		return rc;
 	if (o->server != NULL)
 		return PH_OK;
@@ -249,7 +348,10 @@ ph__send_options_read(struct ph__send_options *o, int argc, char **argv, bool *r
 	o->tls.min_version = (enum ph_tls_version)o->tls_min;
 	o->tls.pins = o->pins.items;
 	o->tls.pin_count = o->pins.count;
-	return rc != PH_OK || *ret_help ? rc : check(o, err);
+	if (rc != PH_OK || *ret_help)
+		return rc;
+	rc = ph__send_extensions_read(&o->extensions, (int64_t)time(NULL), err);
+	return rc == PH_OK ? check(o, err) : rc;
 }
 
 void

@@ -4,6 +4,9 @@
 /* What `posthaste send` was asked for. */
 #include <posthaste/client.h>
 #include "cli/options.h"
+#include "cli/send_extensions.h"
+
+#define PH__SEND_USER_MAX 320
 
 struct ph__send_options {
 	/* where to */
@@ -13,7 +16,7 @@ struct ph__send_options {
 	struct ph__option_list pins;
 	int tls_mode, tls_min;
 	/* authentication */
-	const char *user, *password_file, *password_command, *mechanisms, *authzid;
+	const char *user, *password_file, *password_command, *token_file, *mechanisms, *authzid;
 	struct ph__option_number password_fd;
 	bool allow_clear_auth;
 	/* envelope */
@@ -22,8 +25,10 @@ struct ph__send_options {
 	char **operands;
 	size_t operand_count;
 	bool no_dup;
+	struct ph__send_extensions extensions;
+	int priority;
 	/* message */
-	const char *message, *subject, *body, *text;
+	const char *message, *subject, *body, *text, *full_name, *charset;
 	struct ph__option_list headers;
 	bool from_headers, as_is, dot_is_text;
 	int line_ends;
@@ -33,7 +38,7 @@ struct ph__send_options {
 	/* limits */
 	uint64_t timeout_ms, connect_timeout_ms;
 	int family;
-	const char *source_ip;
+	const char *source_ip, *proxy, *proxy_password_file;
 };
 
 extern const struct ph__options ph__send_options_def;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include <posthaste/source.h>
 #include "base/json.h"
@@ -228,7 +229,9 @@ static const char *
 tls_word(const struct ph__send_options *o)
 {
 	switch (o->tls.mode) {
-	case PH_TLS_DEFAULT:       return "the scheme's default";
+	case PH_TLS_DEFAULT:
+		return strncasecmp(o->server, "smtps:", 6) == 0 || strncasecmp(o->server, "submissions:", 12) == 0
+		     ? "implicit, by the scheme" : "starttls, by the scheme";
 	case PH_TLS_STARTTLS:      return "starttls";
 	case PH_TLS_IMPLICIT:      return "implicit";
 	case PH_TLS_OPPORTUNISTIC: return "opportunistic";
@@ -259,6 +262,78 @@ put_message(const struct ph__send_message *m)
 	}
 }
 
+/* ---- ... with what is asked of the server's extensions */
+
+static const char *
+mode_word(const struct ph__send_extensions *x)
+{
+	return x->by_mode == PH_BY_RETURN ? "return" : "notify";
+}
+
+static const char *
+return_word(const struct ph__send_extensions *x)
+{
+	return x->dsn_return == PH_RETURN_FULL ? "full"
+	     : x->dsn_return == PH_RETURN_HEADERS ? "hdrs" : NULL;
+}
+
+/* 0: not asked for */
+static void
+json_number(struct ph__json *j, const char *key, int64_t n)
+{
+	if (n != 0)
+		ph__json_int(j, key, n);
+	else
+		ph__json_null(j, key);
+}
+
+static void
+json_extensions(struct ph__json *j, const struct ph__send_options *o)
+{
+	const struct ph__send_extensions *x = &o->extensions;
+
+	ph__json_cstr(j, "notify", x->notify_words);
+	ph__json_cstr(j, "ret", return_word(x));
+	ph__json_cstr(j, "envid", x->envid);
+	ph__json_bool(j, "require_tls", x->require_tls);
+	if (x->by_mode != PH_BY_NONE) {
+		ph__json_object(j, "deliver_by");
+		ph__json_uint(j, "seconds", (uint64_t)x->by_seconds);
+		ph__json_cstr(j, "mode", mode_word(x));
+		ph__json_bool(j, "trace", x->by_trace);
+		ph__json_end_object(j);
+	} else {
+		ph__json_null(j, "deliver_by");
+	}
+	json_number(j, "hold_for", (int64_t)x->hold_for);
+	json_number(j, "hold_until", x->hold_until);
+	json_number(j, "priority", o->priority);
+}
+
+static void
+put_extensions(const struct ph__send_options *o)
+{
+	const struct ph__send_extensions *x = &o->extensions;
+
+	if (x->notify_words != NULL)
+		put_field("Notify", x->notify_words);
+	if (x->dsn_return != 0)
+		put_field("Return", return_word(x));
+	if (x->envid != NULL)
+		put_field("Envelope ID", x->envid);
+	if (x->require_tls)
+		put_field("Require TLS", "on the whole way");
+	if (x->by_mode != PH_BY_NONE)
+		printf("%-12swithin %ld seconds, else %s%s\n", "Deliver", (long)x->by_seconds, mode_word(x),
+		       x->by_trace ? "; each server reports" : "");
+	if (x->hold_for != 0)
+		printf("%-12sfor %llu seconds\n", "Hold", (unsigned long long)x->hold_for);
+	if (x->hold_until != 0)
+		put_field("Hold until", x->hold_words);
+	if (o->priority != 0)
+		printf("%-12s%+d\n", "Priority", o->priority);
+}
+
 static void
 json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, const char *user,
           const struct ph_source_facts *facts)
@@ -271,6 +346,7 @@ json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, c
 	ph__json_bool(&j, "dry_run", true);
 	ph__json_cstr(&j, "server", o->server);
 	ph__json_cstr(&j, "connect", o->connect);
+	ph__json_cstr(&j, "proxy", o->proxy);
 	ph__json_cstr(&j, "tls", o->tls.mode != PH_TLS_DEFAULT ? tls_word(o) : NULL);
 	ph__json_bool(&j, "insecure", o->tls.insecure);
 	ph__json_cstr(&j, "user", user);
@@ -283,8 +359,12 @@ json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, c
 		ph__json_uint(&j, "bytes", facts->wire_size);
 	else
 		ph__json_null(&j, "bytes");
+	json_extensions(&j, o);
 	ph__json_end_object(&j);
-	print_line(ph__buf_ok(&out) ? ph__buf_cstr(&out) : NULL);
+	if (ph__buf_ok(&out))
+		puts(ph__buf_cstr(&out));
+	else
+		ph__warn(stderr, "there is no memory for the plan");
 	ph__buf_done(&out);
 }
 
@@ -295,12 +375,17 @@ put_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, co
 	put_field("Server", o->server);
 	if (o->connect != NULL)
 		put_field("Connect to", o->connect);
+	if (o->proxy != NULL)
+		put_field("Proxy", o->proxy);
 	put_field("TLS", tls_word(o));
+	if (o->tls.insecure)
+		put_field("Verified", "no (--insecure)");
 	if (user != NULL)
 		put_field("User", user);
 	put_field("From", *e->from != '\0' ? e->from : "<> (the null sender)");
 	for (size_t i = 0; i < e->count; i++)
 		put_field("To", e->recipients[i]);
+	put_extensions(o);
 	if (facts->known)
 		printf("%-12s%llu octets on the wire%s\n", "Message",
 		       (unsigned long long)facts->wire_size, facts->eight_bit ? ", 8-bit" : "");
@@ -327,7 +412,5 @@ ph__send_report_plan(const struct ph__send_options *o, const struct ph__send_env
 		json_plan(o, e, user, &facts);
 	else
 		put_plan(o, e, user, m, &facts);
-	if (fflush(stdout) != 0)
-		ph__warn(stderr, "standard output could not be written: %s", strerror(errno));
-	return 0;
+	return ph__output_status();
 }

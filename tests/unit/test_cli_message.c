@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/bounds.h"
+#include <posthaste/transaction.h>
 #include "cli/send_message.h"
 #include "mail/source.h"
 
@@ -355,6 +356,91 @@ the_null_sender_needs_an_author_to_compose(void **state)
 	assert_string_equal(e.from, "");
 }
 
+static void
+composed_with(const char *want)
+{
+	if (m.text == NULL || strstr(m.text, want) == NULL)
+		fail_msg("\"%s\" is not in: %s", want, m.text != NULL ? m.text : err.text);
+}
+
+static void
+a_full_name_stands_in_from_whatever_it_is_made_of(void **state)
+{
+	(void)state;
+	assert_int_equal(open_with("-fa@x", "-F", "Ann Lee", "--body=t", "q@q", NULL), PH_OK);
+	composed_with("\r\nFrom: Ann Lee <a@x>\r\n");
+	assert_string_equal(e.from, "a@x");
+	assert_int_equal(open_with("-fOld Name <a@x>", "-F", "A \"B\" \\ <c@d>, e@f", "--body=t", "q@q",
+	                           NULL), PH_OK);
+	composed_with("<a@x>\r\n");
+	assert_null(strstr(m.text, "Old"));
+	assert_string_equal(e.from, "a@x");
+	assert_int_equal(open_with("-fa@x", "--full-name=\xc3\x84nne", "--body=t", "q@q", NULL), PH_OK);
+	composed_with("From: =?UTF-8?");
+	assert_int_equal(open_with("-fa@x", "-F", "A\r\nBcc: z@z", "--body=t", "q@q", NULL), PH_EINPUT);
+	assert_int_equal(open_with("-fa@x", "-F", "", "--body=t", "q@q", NULL), PH_EUSAGE);
+	assert_int_equal(open_with("-fa@x", "-F", "A", "--message", path, "q@q", NULL), PH_EUSAGE);
+}
+
+static void
+a_text_of_another_character_set_is_sent_as_utf8(void **state)
+{
+	(void)state;
+	write_file("gr\xfc\xdf\n", 5);
+	assert_int_equal(open_with("-fa@x", "--charset=latin1", "--text", path, "q@q", NULL), PH_OK);
+	composed_with("charset=utf-8");
+	composed_with("\r\n\r\nZ3LDvMOfDQo=\r\n");
+	assert_int_equal(open_with("-fa@x", "--text", path, "q@q", NULL), PH_EINPUT);
+	assert_non_null(strstr(err.text, "0xfc at offset 2"));
+	assert_int_equal(open_with("-fa@x", "--charset=GBK", "--body=\xc4\xe3", "q@q", NULL), PH_OK);
+	composed_with("charset=utf-8");
+	assert_int_equal(open_with("-fa@x", "--charset=ascii", "--body=\xc4\xe3", "q@q", NULL), PH_EINPUT);
+	assert_non_null(strstr(err.text, "--body"));
+	assert_int_equal(open_with("-fa@x", "--charset=GBK", "--message", path, "q@q", NULL), PH_EUSAGE);
+}
+
+static void
+the_envelope_has_what_the_options_ask_for(void **state)
+{
+	struct ph_envelope whole;
+
+	(void)state;
+	assert_int_equal(open_with("-fa@x", "--body=t", "-Nsuccess,failure", "-Rhdrs", "-Vid",
+	                           "--requiretls", "--deliver-by=2h,notify", "--hold-until=30m",
+	                           "--priority=-3", "q@q", NULL), PH_OK);
+	whole = ph__send_envelope_whole(&e, &o);
+	assert_int_equal(whole.notify, PH_NOTIFY_SUCCESS | PH_NOTIFY_FAILURE);
+	assert_int_equal(whole.dsn_return, PH_RETURN_HEADERS);
+	assert_string_equal(whole.envid, "id");
+	assert_true(whole.require_tls);
+	assert_int_equal(whole.by_mode, PH_BY_NOTIFY);
+	assert_int_equal(whole.by_seconds, 7200);
+	assert_int_equal(whole.hold_for, 1800);
+	assert_int_equal(whole.hold_until, 0);
+	assert_int_equal(whole.priority, -3);
+	assert_int_equal(open_with("-fa@x", "--body=t", "--requiretls", "--insecure", "q@q", NULL), PH_EUSAGE);
+	assert_int_equal(open_with("-fa@x", "--body=t", "--requiretls", "--tls=off", "q@q", NULL), PH_EUSAGE);
+}
+
+static void
+options_about_trust_do_not_contradict_each_other(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "--tls=off", "--ca-file=f" }, { "--tls=off", "--pin=aa" }, { "--tls=off", "--tls-min=1.3" },
+		{ "--tls=off", "--tls-name=n" }, { "--tls=off", "--cert=f" }, { "--insecure", "--ca-dir=d" },
+		{ "--insecure", "--pin=aa" }, { "--insecure", "--key=f" },
+		{ "--server=lmtp:///s", "--connect=127.0.0.1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		assert_int_equal(open_with("-fa@x", "--body=t", bad[i][0], bad[i][1], "q@q", NULL), PH_EUSAGE);
+		assert_int_not_equal(err.hint[0], '\0');
+	}
+	assert_int_equal(open_with("-fa@x", "--body=t", "--insecure", "--tls-min=1.3", "q@q", NULL), PH_OK);
+	assert_int_equal(open_with("-fa@x", "--body=t", "--tls=off", "--insecure", "q@q", NULL), PH_OK);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -378,6 +464,10 @@ main(void)
 		T(sender_and_recipients_must_be_there),
 		T(email_is_the_sender_of_last_resort),
 		T(the_null_sender_needs_an_author_to_compose),
+		T(a_full_name_stands_in_from_whatever_it_is_made_of),
+		T(a_text_of_another_character_set_is_sent_as_utf8),
+		T(the_envelope_has_what_the_options_ask_for),
+		T(options_about_trust_do_not_contradict_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
