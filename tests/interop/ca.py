@@ -31,6 +31,9 @@ extendedKeyUsage = {usage}
 subjectAltName = {names}
 """
 
+EC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+RSA = ("rsa:2048",)
+
 
 class Certificate:
     def __init__(self, folder, name):
@@ -69,11 +72,11 @@ class Authority:
         self._own = own
 
     def issue(self, name, names, start="20200101000000Z", end="20491231235959Z",
-              usage="serverAuth"):
+              usage="serverAuth", key=EC):
         made = Certificate(self.folder, name)
         request = os.path.join(self.folder, name + ".csr")
         self._write_config(names, usage)
-        self._openssl("req", "-new", *self._new_key(made), "-subj", "/CN=" + name, "-out", request)
+        self._openssl("req", "-new", *self._new_key(made, key), "-subj", "/CN=" + name, "-out", request)
         self._openssl("ca", "-batch", "-notext", "-config", self._config, "-in", request,
                       "-cert", self._own.cert, "-keyfile", self._own.key, "-extensions", "server",
                       "-startdate", start, "-enddate", end, "-out", made.cert)
@@ -91,9 +94,8 @@ class Authority:
                       "-days", "3650", "-extensions", extensions, "-out", made.cert)
         return made
 
-    def _new_key(self, made):
-        return ("-config", self._config, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                "-nodes", "-keyout", made.key)
+    def _new_key(self, made, kind=EC):
+        return ("-config", self._config, "-newkey", *kind, "-nodes", "-keyout", made.key)
 
     def _write_config(self, names, usage="serverAuth"):
         with open(self._config, "w") as f:

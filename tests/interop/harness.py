@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: MIT
 """The register of tests, one run of `posthaste send`, its record's shape, and the
 mailbox held against the file that was sent."""
+import concurrent.futures
+import copy
+import itertools
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import tempfile
 import time
 import traceback
+
+import overlay
+from server import USERS
 
 OUTCOMES = ("accepted", "deferred", "refused", "in_doubt")
 EXITS = {"ok": (0,), "usage": (64,), "input": (65,), "noinput": (66,), "nouser": (67,),
@@ -36,6 +44,8 @@ TRACE = {"return-path", "x-original-to", "delivered-to", "received"}
 
 SENDER = "sender@sender.example"
 PATIENCE = 60       # seconds; a command still running then is a failed test
+TOGETHER = 24       # cells of a table that run at a time; most of them wait
+LANES = 4           # lanes that run at a time: tests of one lane follow each other
 
 tests = []
 
@@ -46,6 +56,14 @@ def test(function):
     return function
 
 
+def cell(sentence, function):
+    """Registers a cell of a table: a test that waits more than it works, needs nothing but the
+    command, and runs beside the other cells."""
+    function.__name__ = sentence
+    function.is_cell = True
+    tests.append(function)
+
+
 def equal(got, want, what):
     if got != want:
         raise AssertionError("%s: got %r, want %r" % (what, got, want))
@@ -54,20 +72,57 @@ def equal(got, want, what):
 def run_all(env, chosen):
     failed = 0
     print("1..%d" % len(chosen), flush=True)
-    for number, function in enumerate(chosen, 1):
+    for number, (function, run, error) in enumerate(_each_run(env, chosen), 1):
         sentence = function.__name__.replace("_", " ")
-        env.ran = []
-        try:
-            function(env)
-        except Exception as e:
+        if error is not None:
             failed += 1
             print("not ok %d - %s" % (number, sentence))
-            _explain(env, e)
+            _explain(run, error)
         else:
             print("ok %d - %s" % (number, sentence))
         print(end="", flush=True)
     print("%d passed, %d failed" % (len(chosen) - failed, failed))
     return 1 if failed else 0
+
+
+def _each_run(env, chosen):
+    """(test, its Env, what it raised or None) for each, in order; cells that follow each other run
+    together, and so do the lanes of tests that follow each other."""
+    def one_run(function, own=None):
+        own = own or (env.alone() if is_cell(function) else env)
+        own.ran = []
+        try:
+            function(own)
+        except Exception as e:
+            return function, copy.copy(own), e
+        return function, own, None
+
+    def is_cell(function):
+        return getattr(function, "is_cell", False)
+
+    def lane_run(functions):
+        own = env.alone()
+        return [one_run(x, own) for x in functions]
+
+    for (together, lanes), group in itertools.groupby(
+            chosen, lambda x: (is_cell(x), hasattr(x, "lane"))):
+        if lanes:
+            yield from _run_lanes(list(group), lane_run)
+            continue
+        if not together:
+            yield from map(one_run, group)
+            continue
+        with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
+            yield from pool.map(one_run, group)
+
+
+def _run_lanes(tests, lane_run):
+    lanes = {}
+    for function in tests:
+        lanes.setdefault(function.lane, []).append(function)
+    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        found = {run[0]: run for runs in pool.map(lane_run, lanes.values()) for run in runs}
+    return [found[x] for x in tests]
 
 
 def _explain(env, error):
@@ -86,9 +141,15 @@ def _where(error):
     found = []
     while error is not None:
         found += ["%s:%d" % (os.path.basename(x.filename), x.lineno)
-                  for x in traceback.extract_tb(error.__traceback__) if x.name != "run_all"]
+                  for x in traceback.extract_tb(error.__traceback__) if x.name != "one_run"]
         error = error.__cause__
     return " > ".join(found)
+
+
+def check_sanitizers(stderr):
+    """Anything that one says is a failure, whatever the exit status."""
+    for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
+        assert word not in stderr, "%s spoke:\n%s" % (word, stderr)
 
 
 class Result:
@@ -135,13 +196,21 @@ class Env:
     def __init__(self, posthaste, folder):
         self.posthaste, self.folder = posthaste, folder
         self.ran = []
-        self.ca = self.postfix = self.dovecot = None
+        self.ca = self.postfix = self.dovecot = self.kerberos = None
+        self.servers, self.users = {}, USERS
         os.makedirs(os.path.join(folder, "home"))
         self.environ = {"HOME": os.path.join(folder, "home"), "PATH": os.environ["PATH"],
-                        "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+                        "LC_ALL": "C.UTF-8", "TZ": "UTC",
+                        "POSTHASTE_MODULES": os.path.dirname(posthaste)}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "POSTHASTE_MODULES"):
             if name in os.environ:
                 self.environ[name] = os.environ[name]
+
+    def alone(self):
+        """The same with a folder of its own, for a test that runs beside others."""
+        own = copy.copy(self)
+        own.folder = tempfile.mkdtemp(dir=self.folder)
+        return own
 
     def file(self, name, content):
         path = os.path.join(self.folder, name)
@@ -154,8 +223,7 @@ class Env:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
     def run(self, *args, stdin=b""):
-        """One run of posthaste to its end. Anything a sanitizer says is a failure, whatever the
-        exit status."""
+        """One run of posthaste to its end."""
         process = self.start(*args, stdin=subprocess.PIPE)
         try:
             out, err = process.communicate(stdin, timeout=PATIENCE)
@@ -164,8 +232,7 @@ class Env:
             out, err = process.communicate()
         result = Result((self.posthaste,) + args, process.returncode, out, err)
         self.ran.append(result)
-        for word in ("AddressSanitizer", "LeakSanitizer", "runtime error:"):
-            assert word not in result.stderr, "%s spoke" % word
+        check_sanitizers(result.stderr)
         assert result.status >= 0, "ended by signal %d (9: it hung)" % -result.status
         return result
 
@@ -185,23 +252,13 @@ class Env:
     # mailboxes
 
     def empty_mailboxes(self):
-        self.postfix.settle()
         for server in (self.postfix, self.dovecot):
-            for path, _, names in os.walk(server.mail):
-                if os.path.basename(path) in ("new", "cur"):
-                    for name in names:
-                        os.unlink(os.path.join(path, name))
+            server.empty()
 
     def mailbox(self, server, user):
-        """What lies in a user's mailbox once the server has finished."""
+        """What lies in a user's mailbox once Postfix and the server have finished."""
         self.postfix.settle()
-        found = []
-        for folder in ("new", "cur"):
-            path = os.path.join(server.mail, user, folder)
-            for name in sorted(os.listdir(path)) if os.path.isdir(path) else ():
-                with open(os.path.join(path, name), "rb") as f:
-                    found.append(f.read())
-        return found
+        return server.stored(user)
 
     def delivered(self, server, user, content):
         """The one message in the mailbox, which must be `content` below trace headers."""
@@ -264,29 +321,32 @@ def as_stored(content):
     return lines if lines.endswith(b"\n") else lines + b"\n"
 
 
-def same_message(stored, content):
-    """Returns the trace headers above `content`; raises where anything else differs."""
-    wanted = as_stored(content)
+def same_message(stored, content, line_end=b"\n", trace=()):
+    """Returns the trace headers above `content`; raises where anything else differs. `trace` names
+    further header fields that may stand there."""
+    wanted = as_stored(content).replace(b"\n", line_end)
     if not stored.endswith(wanted):
         at = next((i for i, (a, b) in enumerate(zip(reversed(stored), reversed(wanted))) if a != b),
                   min(len(stored), len(wanted)))
         raise AssertionError("mailbox differs from the file %d octets before the end: %r, want %r"
                              % (at, stored[-at - 30:][:60], wanted[-at - 30:][:60]))
-    added = stored[:len(stored) - len(wanted)].decode("ascii")
+    added = stored[:len(stored) - len(wanted)].decode("utf-8", "replace")
     for line in added.splitlines():
-        if not line.startswith((" ", "\t")) and line.partition(":")[0].lower() not in TRACE:
+        if not line.startswith((" ", "\t")) \
+                and line.partition(":")[0].lower() not in TRACE.union(trace):
             raise AssertionError("a line above the message: %r" % line)
     return added
 
 
-def wait_for_port(port, what, seconds=20):
-    import socket
+def wait_for_port(port, server, seconds=20):
+    """A server that does not come up is a failure of the run: nothing is left out quietly."""
     end = time.monotonic() + seconds
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         except OSError:
-            if time.monotonic() > end:
-                raise RuntimeError("%s does not listen on port %d" % (what, port))
+            if time.monotonic() > end or server.process.poll() is not None:
+                raise overlay.Unavailable("%s does not listen on port %d; see %s"
+                                          % (server, port, " ".join(server.logs())))
             time.sleep(0.02)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Mail servers without installing mail servers.
 
-Debian's mail servers conflict as packages and start daemons when installed. They are installed into
-an overlay of the root file system whose upper folder lies beneath the build folder, and run from
-there with chroot, in namespaces of their own:
+Debian's mail servers conflict as packages and start daemons when installed. Each set of them that
+agrees is installed into an overlay of the root file system whose upper folder lies beneath the build
+folder, and runs from there with chroot, in namespaces of their own:
 
   mount  the machine's mounts stay as they were
   pid    whatever was started ends with the first process, however that one ends
@@ -14,6 +14,7 @@ machine's own packages or the wanted ones change, since dpkg's database is one f
 A file system that cannot carry an upper folder (itself an overlay, for one) is replaced by a tmpfs,
 and then nothing is kept.
 """
+import concurrent.futures
 import ctypes
 import fcntl
 import hashlib
@@ -24,8 +25,6 @@ import socket
 import struct
 import subprocess
 import sys
-
-PACKAGES = ("postfix", "dovecot-core", "dovecot-lmtpd", "dovecot-submissiond")
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 PR_SET_PDEATHSIG = 1
@@ -120,15 +119,22 @@ def mount(*args):
 
 
 class Overlay:
-    """The root with PACKAGES in it, for one process in namespaces: install() while there is a
-    network, then open()."""
+    """The root with `packages` in it, for one process in namespaces: install() while there is a
+    network, then open().
 
-    def __init__(self, folder):
-        self.root = os.path.join(folder, "root")
-        self.layer = os.path.join(folder, "layer")
+    `backports` are those of them that come from Debian's backports; prepare(overlay) runs after the
+    packages are there, still with a network, and `files` are what it reads: they belong to the
+    stamp."""
+
+    def __init__(self, folder, name, packages=(), backports=(), prepare=None, files=()):
+        self.name, self.packages, self.backports = name, tuple(packages), tuple(backports)
+        self.prepare, self.files = prepare, files
+        self.folder = os.path.join(folder, name)
+        self.root = os.path.join(self.folder, "root")
+        self.layer = os.path.join(self.folder, "layer")
         self.upper = os.path.join(self.layer, "upper")
         self.work = os.path.join(self.layer, "work")
-        self.stamp = os.path.join(folder, "installed")
+        self.stamp = os.path.join(self.folder, "installed")
         os.makedirs(self.root, exist_ok=True)
 
     def install(self):
@@ -153,8 +159,11 @@ class Overlay:
                 f.write(wanted)
 
     def _wanted(self):
-        with open("/var/lib/dpkg/status", "rb") as f:
-            return hashlib.sha256(f.read() + " ".join(PACKAGES).encode()).hexdigest()
+        found = hashlib.sha256(" ".join(self.packages + self.backports).encode())
+        for path in ("/var/lib/dpkg/status", *self.files):
+            with open(path, "rb") as f:
+                found.update(f.read())
+        return found.hexdigest()
 
     def _installed(self, wanted):
         try:
@@ -180,7 +189,15 @@ class Overlay:
             os.unlink(resolver)
         if os.path.exists("/etc/resolv.conf"):
             shutil.copyfile("/etc/resolv.conf", resolver)
-        install = ("install", "--yes", "--no-install-recommends") + PACKAGES
+        if self.backports:
+            self._add_backports()
+        if self.packages or self.backports:
+            self.add_packages(*self.packages, *self.backports)
+        if self.prepare:
+            self.prepare(self)
+
+    def add_packages(self, *packages):
+        install = ("install", "--yes", "--no-install-recommends") + packages
         done = self._apt(*install)
         if done.returncode != 0:        # package lists absent or out of date
             self._apt("update")
@@ -188,7 +205,28 @@ class Overlay:
         if done.returncode != 0:
             lines = [x for x in done.stderr.splitlines() if x.startswith("E:")]
             raise Unavailable("apt-get cannot install %s into the overlay: %s"
-                              % (" ".join(PACKAGES), (lines or ["no reason given"])[0]))
+                              % (" ".join(packages), (lines or ["no reason given"])[0]))
+
+    def _add_backports(self):
+        """Debian's backports, from the mirror that this machine's release comes from; nothing but
+        the wanted packages may come from there."""
+        release = self.output("sh", "-c", ". /etc/os-release; echo $VERSION_CODENAME").strip()
+        targets = self.output("apt-get", "indextargets", "--format",
+                              "$(ORIGIN) $(CODENAME) $(REPO_URI)").splitlines()
+        mirror = [x.split()[2] for x in targets if x.startswith("Debian %s " % release)]
+        if not mirror:
+            raise Unavailable("no source of Debian %s is known to apt-get" % release)
+        backports = release + "-backports"
+        listed = os.path.join(self.root, "etc/apt/sources.list.d/interop.list")
+        with open(listed, "w") as f:
+            f.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n"
+                    % (mirror[0], backports))
+        with open(os.path.join(self.root, "etc/apt/preferences.d/interop"), "w") as f:
+            for name in self.backports:
+                f.write("Package: %s\nPin: release n=%s\nPin-Priority: 990\n\n"
+                        % (name, backports))
+        self._apt("update", "-o", "Dir::Etc::sourcelist=" + listed[len(self.root):],
+                  "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Get::List-Cleanup=0")
 
     def _apt(self, *args):
         environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", LC_ALL="C.UTF-8")
@@ -200,9 +238,8 @@ class Overlay:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     def open(self):
-        """Mounts the installed root read-only, with `/run` (a tmpfs) at the same path inside and
-        outside: a socket or a mailbox there has one name for servers and tests."""
-        mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
+        """Mounts the installed root read-only, with `/run` at the same path inside and outside: a
+        socket or a mailbox there has one name for servers and tests."""
         self._mount("ro,")
         self._mount_kernel()
         mount("--bind", "/run", self.root + "/run")
@@ -216,7 +253,31 @@ class Overlay:
         mount("--bind", "/proc", self.root + "/proc")
         mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", self.root + "/tmp")
 
+    def writable(self, path, mode="0755"):
+        """An empty folder of this run's own at `path`, for servers that insist on it."""
+        mount("-t", "tmpfs", "-o", "mode=" + mode, "tmpfs", self.root + path)
+
+    def bind(self, file, path):
+        """Shows `file` at `path`, which must be there."""
+        mount("--bind", file, self.root + path)
+
     def run(self, *command, **options):
         """A process in the overlay; the first process of the namespace outlives none of them."""
         return subprocess.Popen(("chroot", self.root) + command, stdin=subprocess.DEVNULL,
                                 **options)
+
+    def output(self, *command, **options):
+        """What a command in the overlay prints; it must succeed."""
+        done = subprocess.run(("chroot", self.root) + command, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, **options)
+        if done.returncode != 0:
+            lines = (done.stderr or done.stdout).strip().splitlines()
+            raise Unavailable("%s: %s" % (command[0], (lines or ["no reason given"])[-1]))
+        return done.stdout
+
+
+def install_all(overlays):
+    """All of them at once: most of it is waiting for the network and the disk."""
+    with concurrent.futures.ThreadPoolExecutor(len(overlays)) as pool:
+        for done in [pool.submit(x.install) for x in overlays]:
+            done.result()

@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: MIT
 """A scripted SMTP or LMTP server: correct by itself, wrong exactly where a test says so.
 
-`replies` maps a moment (CONNECT, GREETING, a verb, or BODY for the answer to the final dot or BDAT
-LAST) to what happens then: a str is sent as lines, bytes are sent as they are, LOST closes the
-connection, HANG says nothing until the client leaves, a function is called with the connection and
-the command line, and a list gives one of these for each time. Over LMTP, BODY is asked once for
-each accepted recipient.
+`replies` maps a moment (CONNECT, GREETING, a verb, CHUNK for a BDAT before the last, or BODY for the
+answer to the final dot or BDAT LAST) to what happens then: a str is sent as lines, a Said in its own
+way, bytes are sent as they are, LOST closes the connection, HANG says nothing until the client leaves,
+a function is called with the connection and the command line, None is the right thing, and a list
+gives one of these for each time, the right thing after its end. Over LMTP, BODY is asked once for each
+accepted recipient.
+
+`wires` has what came over each connection, octet by octet, also behind what the test did to it.
 """
 import hashlib
 import socket
+import ssl
 import struct
 import threading
+import time
 
 KEYWORDS = ("PIPELINING", "SIZE 1073741824", "8BITMIME", "ENHANCEDSTATUSCODES")
 LOST, HANG = object(), object()
 NORMAL = {"GREETING": "220 peer.test.example ESMTP", "STARTTLS": "220 2.0.0 go ahead",
           "AUTH": "235 2.7.0 authenticated", "MAIL": "250 2.1.0 Ok", "RCPT": "250 2.1.5 Ok",
-          "DATA": "354 go ahead", "BODY": "250 2.0.0 Ok: queued as TEST1", "RSET": "250 2.0.0 Ok",
+          "DATA": "354 go ahead", "BODY": "250 2.0.0 Ok: queued as TEST1",
+          "CHUNK": "250 2.0.0 chunk", "RSET": "250 2.0.0 Ok",
           "NOOP": "250 2.0.0 Ok", "QUIT": "221 2.0.0 Bye"}
 KEPT = 1 << 20      # octets of a message that are kept for a test to look at
 
@@ -25,9 +31,32 @@ class Closed(Exception):
     pass
 
 
+class Said(str):
+    """Counts as this reply, and goes out as `pieces`, with a moment between them."""
+
+    def __new__(cls, reply, *pieces):
+        self = super().__new__(cls, reply)
+        self.pieces = pieces or [bytes([x]) for x in reply.encode() + b"\r\n"]
+        return self
+
+
+class Wire:
+    """The octets of one connection, before TLS and within it."""
+
+    def __init__(self):
+        self.clear, self.secure, self.length = bytearray(), bytearray(), 0
+
+    def add(self, data, is_secure):
+        half = self.secure if is_secure else self.clear
+        half += data[:max(0, KEPT - len(half))]
+        self.length += len(data)
+
+
 class Connection:
     def __init__(self, peer, sock):
         self.peer, self.sock, self.buffer = peer, sock, b""
+        self.wire = Wire()
+        peer.wires.append(self.wire)
         self.mail, self.accepted = False, 0     # the transaction: begun, and its recipients
 
     def send(self, data):
@@ -43,6 +72,7 @@ class Connection:
             raise Closed
         if not data:
             raise Closed
+        self.wire.add(data, isinstance(self.sock, ssl.SSLSocket))
         return data
 
     def line(self):
@@ -66,35 +96,43 @@ class Connection:
         try:
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
             self.sock.settimeout(1)
-            while socket.socket.recv(self.sock, 1 << 16):
-                pass
-        except OSError:
+            self.hang()
+        except (OSError, Closed):
             pass
         self.sock.close()
 
     def start_tls(self):
         try:
+            self.peer.handshake(self)
             self.sock = self.peer.context.wrap_socket(self.sock, server_side=True)
         except OSError:
             raise Closed
 
     def act(self, moment, line=""):
-        what = self.peer.replies.get(moment) or self._normal(moment)
+        what = self.peer.replies.get(moment)
         if isinstance(what, list):
-            what = what.pop(0)
+            what = what.pop(0) if what else None
+        if what is None:
+            what = self._normal(moment)
         if what is LOST:
             raise Closed
         if what is HANG:
             self.hang()
         if callable(what):
             what = what(self, line)
-        if isinstance(what, str):
+        if isinstance(what, Said):
+            for i, piece in enumerate(what.pieces):
+                time.sleep(0.001 if i else 0)
+                self.send(piece)
+        elif isinstance(what, str):
             self.send(what.encode() + b"\r\n")
         elif what is not None:
             self.send(what)
         return what
 
     def _normal(self, moment):
+        if moment in ("EHLO", "LHLO"):
+            return self._hello()
         if moment == "RCPT" and not self.mail:
             return "503 5.5.1 MAIL first"
         if moment in ("DATA", "BODY") and self.accepted == 0:
@@ -110,10 +148,8 @@ class Connection:
             line = self.line()
             self.peer.lines.append(line)
             verb = line.partition(" ")[0].upper()
-            if verb in ("EHLO", "LHLO") and verb not in self.peer.replies:
-                self._hello()
-            elif verb == "BDAT":
-                self._chunk(line)
+            if verb == "BDAT":
+                self.peer.chunk(self, line)
             else:
                 self._command(verb, line)
 
@@ -121,9 +157,9 @@ class Connection:
         words = self.peer.keywords
         if self.peer.context is not None and not hasattr(self.sock, "context"):
             words += ("STARTTLS",)
-        lines = ("peer.test.example",) + words
-        self.send(b"".join(b"250%c%s\r\n" % (b" -"[i < len(lines) - 1], x.encode())
-                           for i, x in enumerate(lines)))
+        lines = ("peer.test.example",) + tuple(words)
+        return "\r\n".join("250%s%s" % (" -"[i < len(lines) - 1], x)
+                           for i, x in enumerate(lines))
 
     def _command(self, verb, line):
         said = self.act(verb, line)
@@ -153,7 +189,7 @@ class Connection:
         assert not self.buffer or self.buffer[:4].isalpha(), "octets behind the final dot"
         self._finish(body, 3 + len(self.buffer))
 
-    def _chunk(self, line):
+    def chunk(self, line):
         words = line.split()
         left = int(words[1])
         if self.peer.chunks is None:
@@ -163,7 +199,7 @@ class Connection:
             self.peer.chunks.add(data[:left])
             self.buffer, left = data[left:], left - len(data[:left])
         if words[2:] != ["LAST"]:
-            self.send(b"250 2.0.0 chunk\r\n")
+            self.act("CHUNK")
             return
         body, self.peer.chunks = self.peer.chunks, None
         self._finish(body, 0)
@@ -205,7 +241,7 @@ class Peer:
         self.replies, self.keywords, self.context = dict(replies or {}), tuple(keywords), context
         self.implicit, self.lmtp = implicit, lmtp
         self.lines, self.bodies, self.chunks, self.connections = [], [], None, 0
-        self.failure = None
+        self.wires, self.failure, self._threads = [], None, []
 
     def __enter__(self):
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -214,9 +250,17 @@ class Peer:
         return self
 
     def __exit__(self, *exception):
+        self._socket.shutdown(socket.SHUT_RDWR)     # wakes accept(); close() does not
         self._socket.close()
         if self.failure is not None and exception[0] is None:
             raise self.failure
+
+    def handshake(self, connection):
+        """Before the server's side of it. A test's own class may do otherwise."""
+
+    def chunk(self, connection, line):
+        """BDAT. A test's own class may do otherwise."""
+        connection.chunk(line)
 
     def url(self, scheme="smtp", host="127.0.0.1"):
         return "%s://%s:%d" % (scheme, host, self.port)
@@ -232,7 +276,15 @@ class Peer:
                 return
             self.connections += 1
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def finish(self):
+        """Waits until the client has left every connection; then `wires` has all."""
+        for thread in self._threads:
+            thread.join(10)
+            assert not thread.is_alive(), "a connection was not closed"
 
     def _serve(self, sock):
         connection = Connection(self, sock)

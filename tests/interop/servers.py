@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: MIT
-"""The real servers of one run, their addresses and their users."""
+"""The real servers of one run: where they are installed, which of them run, and how tests log in."""
 import os
 
+import aiosmtpd_server
 import ca
+import chasquid
 import dovecot
+import exim
+import haraka
 import harness
+import kerberos
+import node
+import opensmtpd
+import overlay
 import postfix
-
-
-def url(scheme, port, host="127.0.0.1"):
-    return "%s://%s:%d" % (scheme, host, port)
-
+import smtp_server
+from server import url
 
 SMTP = url("smtp", postfix.SMTP)
 CLEAR = url("smtp", postfix.CLEAR)
@@ -22,27 +27,49 @@ SMTPS = url("smtps", postfix.SMTPS)
 DOVECOT = url("submission", dovecot.SUBMISSION)
 LMTP = url("lmtp", dovecot.LMTP)
 
-USERS = {"alice": "correct horse 7!", "bob": "bob's secret", "carol": "carol+/=secret",
-         "zoe": "Tr0ub4dor&3 läuft"}
+# In the order of starting: Dovecot is asked about logins by Postfix.
+CLASSES = (dovecot.Dovecot, postfix.Postfix, exim.Exim, opensmtpd.Opensmtpd, chasquid.Chasquid,
+           aiosmtpd_server.Aiosmtpd, smtp_server.SmtpServer, haraka.Haraka)
+POSTFIX_AND_DOVECOT = (dovecot.Dovecot, postfix.Postfix)
+
+# Servers of one overlay agree as packages.
+OVERLAYS = {
+    "postfix": (POSTFIX_AND_DOVECOT,
+                {"packages": postfix.PACKAGES + dovecot.PACKAGES + kerberos.PACKAGES}),
+    "exim": ((exim.Exim,), {"packages": exim.PACKAGES}),
+    "opensmtpd": ((opensmtpd.Opensmtpd,), {"backports": opensmtpd.BACKPORTS}),
+    "others": ((chasquid.Chasquid, aiosmtpd_server.Aiosmtpd),
+               {"packages": chasquid.PACKAGES + aiosmtpd_server.PACKAGES}),
+    "node": ((smtp_server.SmtpServer, haraka.Haraka),
+             {"prepare": node.prepare, "files": node.FILES}),
+}
 
 
-def start(env, system):
-    """Starts them in the overlay `system`; they end with the namespace."""
+def overlays(folder, classes):
+    """An overlay for each group of servers of which one is wanted, by class."""
+    found = {}
+    for name, (group, contents) in OVERLAYS.items():
+        if set(group) & set(classes):
+            found.update(dict.fromkeys(group, overlay.Overlay(folder, name, **contents)))
+    return found
+
+
+def start(env, systems, classes):
+    """Starts the wanted servers, each in its overlay of `systems`; they end with the namespace."""
     env.ca = ca.Authority(os.path.join(env.folder, "ca"))
     env.certificate = env.ca.issue("server", "DNS:localhost,DNS:mx.test.example,IP:127.0.0.1")
-    env.users = USERS
-    mail = os.path.join(env.folder, "mail")
-    for name in ("", "/postfix", "/dovecot"):
-        os.mkdir(mail + name)
-        os.chown(mail + name, 8, 8)
-    env.dovecot = dovecot.Dovecot(system, os.path.join(env.folder, "dovecot"), mail + "/dovecot",
-                                  USERS, env.certificate, postfix.SMTP)
-    env.postfix = postfix.Postfix(system, os.path.join(env.folder, "postfix"), mail + "/postfix",
-                                  list(USERS) + ["почта"], env.certificate, env.dovecot.auth)
-    for port in postfix.SERVICES:
-        harness.wait_for_port(port, "Postfix")
-    for port in (dovecot.LMTP, dovecot.SUBMISSION):
-        harness.wait_for_port(port, "Dovecot")
+    env.client_certificates = {
+        x: env.ca.issue(x, "email:%s@test.example" % x, usage="clientAuth") for x in ("alice", "bob")}
+    if dovecot.Dovecot in classes:
+        env.kerberos = kerberos.Kerberos(systems[dovecot.Dovecot], env.folder)
+    for kind in CLASSES:
+        if kind in classes:
+            server = kind(systems[kind], env.folder, env.certificate, env.ca)
+            env.servers[kind.name] = server
+    env.postfix, env.dovecot = env.servers.get("Postfix"), env.servers.get("Dovecot")
+    for server in env.servers.values():
+        for port in server.ports():
+            harness.wait_for_port(port, server)
 
 
 def credentials(env, user="alice"):

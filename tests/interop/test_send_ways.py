@@ -117,7 +117,7 @@ def submission_to_postfix_with_a_password_beyond_ascii(env):
 @test
 def submission_to_dovecot_with_auth(env):
     trace = accepted(env, send(env, DOVECOT, *login(env)), env.postfix,
-                     "starttls", auth="PLAIN")
+                     "starttls", auth="SCRAM-SHA-256")
     assert "with ESMTPSA" in trace, trace
 
 
