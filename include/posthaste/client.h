@@ -239,8 +239,8 @@ PH_API enum ph_code ph_client_xclient(struct ph_client *c, const char *const *at
 PH_API enum ph_code ph_client_xforward(struct ph_client *c, const char *const *attributes,
                                        const struct ph_reply **ret, struct ph_error *err);
 
-/* Any command: "RCPT", "TO:<b@example.org>". Control characters and a space in front are PH_EINPUT; nothing else is checked,
- * nor are credentials kept from a clear link. putcmd() only sends; several may be put ahead before
+/* Any command: "RCPT", "TO:<b@example.org>". Control characters and a space in front are PH_EINPUT;
+ * nothing else is checked, nor are credentials kept from a clear link. putcmd() only sends; several may be put ahead before
  * getreply() is called for each, in order, where the server has PIPELINING. docmd is putcmd and
  * getreply; it judges the reply as the others do. Replies are understood whoever gave the command: an
  * EHLO by docmd tells what is offered, a 220 to STARTTLS begins the handshake. After a 354 to DATA only

@@ -167,6 +167,7 @@ heed(struct ph_client *c, const struct ph_smtp_event *ev, enum ph_code rc, struc
 	if (ev->reply.code == 220 && strcmp(ev->verb, "XCLIENT") == 0) {
 		c->ehlo.code = 0;
 		c->opened = c->logged_in = false;
+		c->session->mechanism[0] = '\0';
 	}
 	if (ev->reply.code == 220 && strcmp(ev->verb, "STARTTLS") == 0)
 		return shake_hands(c, err);

@@ -77,8 +77,9 @@ settle(struct ph_smtp *s, struct ph_txn *t, const struct ph_error *why, const st
 	bool doubt = reply == NULL && t->phase != PH__TXN_QUEUED && was_handed_over(s, t);
 	enum ph_code code = why->code != PH_OK && why->code != PH_EREFUSED ? why->code : PH_EDEFERRED;
 
-	if (t->again)
+	if (t->again && !(doubt && t->accepted != 0))
 		return;
+	t->again = false; /* the message has gone, to somebody the server had taken: it may have arrived */
 	if (t->phase == PH__TXN_QUEUED) {
 		t->again = true;
 	} else if (reply != NULL) {

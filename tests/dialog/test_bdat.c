@@ -269,6 +269,21 @@ DIALOG(one_of_two_recipients_refused_behind_a_surprise_is_tried_again,
 	        "two: c@x.test accepted ok body reply 250 2.0.0\n"
 	        "two: d@x.test accepted ok body reply 250\n")
 
+/* The refusal is not believed; but the message has gone, and the other recipient had been taken. */
+DIALOG(a_message_lost_behind_a_surprise_is_in_doubt_if_anybody_was_taken,
+	.hello = CHUNKING,
+	.messages = { WARM, ONE, { .name = "two", .to = { "c@x.test", "d@x.test" }, .body = HI } },
+	.steps = {
+		WARM_STEPS(0), submit(1), submit(2),
+		sent(MAIL("b") "RSET\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<c@x.test>\r\nRCPT TO:<d@x.test>\r\nBDAT 22 LAST\r\n" HI),
+		peer("250 ok\r\n250 ok\r\n452 full\r\n250 ok\r\n250 ok\r\n550 no\r\n250 ok\r\n"), eof,
+	},
+	.told = WARM_TOLD
+	        "one: b@x.test deferred deferred body reply 452\n"
+	        "two: c@x.test in_doubt in_doubt body lost\n"
+	        "two: d@x.test in_doubt in_doubt body lost\n"
+	        "closed deferred body lost\n")
+
 /* What has not gone yet stays here. */
 DIALOG(nothing_more_is_written_behind_a_refused_chunk,
 	.hello = CHUNKING,
@@ -569,6 +584,7 @@ main(void)
 		cmocka_unit_test(a_later_message_answered_negatively_is_tried_again_alone),
 		cmocka_unit_test(a_refused_mail_with_everything_in_flight),
 		cmocka_unit_test(one_of_two_recipients_refused_behind_a_surprise_is_tried_again),
+		cmocka_unit_test(a_message_lost_behind_a_surprise_is_in_doubt_if_anybody_was_taken),
 		cmocka_unit_test(nothing_more_is_written_behind_a_refused_chunk),
 		cmocka_unit_test(a_chunk_refused_midway_decides_the_message),
 		cmocka_unit_test(behind_a_refused_chunk_nothing_is_waited_for_that_decides_nothing),
