@@ -13,6 +13,7 @@ import base64
 import hashlib
 import hmac
 import os
+import ssl
 import time
 
 from harness import cell, equal
@@ -76,11 +77,10 @@ class Scram:
         return line
 
 
-def attempt(env, offered, talk, wanted, *options, auths=1, shown=False, keywords=()):
+def attempt(env, offered, talk, wanted, *options, auths=1, shown=False, keywords=(), context=None):
     """A delivery with a login; `talk` is the server's AUTH. wanted None: a refusal of any class."""
     with Peer({"AUTH": talk}, ("PIPELINING", "AUTH " + offered) + keywords,
-              env.certificate.context(),
-              True) as peer:
+              context or env.certificate.context(), True) as peer:
         began = time.monotonic()
         result = env.send(peer.url("smtps"), "-v", "-v", *(options or login(env, USER)),
                           message=SMALL,
@@ -297,3 +297,31 @@ def try_gs2_flag(env, offered, flag):
 
 cell("SCRAM: a server without -PLUS is told that we could", lambda env: try_gs2_flag(
     env, "SCRAM-SHA-256", "y"))
+
+
+# ---- what a login is bound to --------------------------------------------------------------------
+
+def try_binding(env, version, kind, octets):
+    """The binding that the client names and proves is this connection's: as Python's own OpenSSL sees
+    it from the other side (RFC 5929 §3), or, where Python cannot say, of the right length (RFC 9266)."""
+    context = env.certificate.context()
+    context.maximum_version = version
+
+    class Bound(Scram):
+        def finish(self, connection, message):
+            header = dict(x.split("=", 1) for x in message.split(",")[-2:])["c"]
+            wanted = b"p=%s,," % kind.encode()
+            said = base64.b64decode(header)
+            equal(said[:len(wanted)], wanted, "the GS2 header")
+            equal(len(said) - len(wanted), octets, "octets of the binding")
+            if kind == "tls-unique":
+                equal(said[len(wanted):], connection.sock.get_channel_binding(kind), "the binding")
+            return super().finish(connection, message)
+    attempt(env, "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN",
+            lambda c, line: Bound(env.users[USER]).talk(c, line), GOOD, context=context)
+
+
+cell("SCRAM-PLUS: bound by tls-unique under TLS 1.2",
+     lambda env: try_binding(env, ssl.TLSVersion.TLSv1_2, "tls-unique", 12))
+cell("SCRAM-PLUS: bound by tls-exporter under TLS 1.3",
+     lambda env: try_binding(env, ssl.TLSVersion.TLSv1_3, "tls-exporter", 32))
