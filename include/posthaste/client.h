@@ -240,13 +240,13 @@ PH_API enum ph_code ph_client_xforward(struct ph_client *c, const char *const *a
                                        const struct ph_reply **ret, struct ph_error *err);
 
 /* Any command: "RCPT", "TO:<b@example.org>". Control characters and a space in front are PH_EINPUT;
- * nothing else is checked, nor are credentials kept from a clear link. putcmd() only sends; several may be put ahead before
- * getreply() is called for each, in order, where the server has PIPELINING. docmd is putcmd and
- * getreply; it judges the reply as the others do. Replies are understood whoever gave the command: an
- * EHLO by docmd tells what is offered, a 220 to STARTTLS begins the handshake. After a 354 to DATA only
- * ph_client_send() and ph_client_getreply() are left, until the message has its reply.
- * getreply: PH_EPROTOCOL, and the connection is closed, for what is no reply. With no command
- * unanswered it waits for one all the same, which is for what ph_client_send() has sent. */
+ * nothing else is checked, nor are credentials kept from a clear link. putcmd() only sends; several
+ * may be put ahead before getreply() is called for each, in order, where the server has PIPELINING.
+ * docmd is putcmd and getreply; it judges the reply as the others do. Replies are understood whoever
+ * gave the command: an EHLO by docmd tells what is offered, a 220 to STARTTLS begins the handshake.
+ * After a 354 to DATA only ph_client_send() and ph_client_getreply() are left, until the message has
+ * its reply. getreply: PH_EPROTOCOL, and the connection is closed, for what is no reply. With no
+ * command unanswered it waits for one all the same, which is for what ph_client_send() has sent. */
 PH_API enum ph_code ph_client_putcmd(struct ph_client *c, const char *verb, const char *arguments,
                                      struct ph_error *err);
 PH_API enum ph_code ph_client_getreply(struct ph_client *c, const struct ph_reply **ret,

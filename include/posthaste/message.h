@@ -60,8 +60,9 @@ struct ph_addresses;
 PH_API enum ph_code ph_addresses_parse(struct ph_addresses **ret, const char *text,
                                        const struct ph_allocator *mem, struct ph_error *err);
 /* Of the To, Cc and Bcc fields of a finished message's header block (or Resent-To, -Cc, -Bcc of the
- * newest resent block, RFC 5322 §3.6.6), each once. Line ends are CRLF, LF or CR; the block ends at the first
- * empty line. None found is PH_OK with a count of 0. PH_EINPUT also for a block of over 1 MiB. */
+ * newest resent block, RFC 5322 §3.6.6), each once. Line ends are CRLF, LF or CR; the block ends at
+ * the first empty line. None found is PH_OK with a count of 0. PH_EINPUT also for a block of over
+ * 1 MiB. */
 PH_API enum ph_code ph_addresses_from_header(struct ph_addresses **ret, const char *block, size_t len,
                                              const struct ph_allocator *mem, struct ph_error *err);
 PH_API size_t ph_addresses_count(const struct ph_addresses *a);
