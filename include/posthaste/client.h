@@ -17,10 +17,11 @@
  * Every function returns PH_OK or the class of what went wrong, with the story in *err (NULL is
  * fine). Those that speak one command return PH_OK only for a 2yz or 3yz reply, PH_EDEFERRED for a
  * 4yz and PH_EREFUSED for a 5yz. The reply itself is given in each of these cases, through `ret` (NULL
- * is fine), and stays valid until the next call on the client; where none came, because the command
- * could not be given or the connection ended, *ret is untouched. A function called out of order returns
- * PH_EUSAGE and does nothing. Coming from Python's smtplib: docs/smtplib.md. Threads: a client belongs
- * to one at a time. Signals: none is raised, none is caught. */
+ * is fine), and stays valid until the next call on the client (those that only tell, and the setters,
+ * leave it alone); where none came, because the command could not be given or the connection ended, *ret
+ * is untouched. A function called out of order returns PH_EUSAGE and does nothing. Coming from Python's
+ * smtplib: docs/smtplib.md. Threads: a client belongs to one at a time. Signals: none is raised, none is
+ * caught. */
 #include <stdio.h>
 #include <posthaste/auth.h>
 #include <posthaste/record.h>
@@ -80,9 +81,20 @@ struct ph_client_opts {
 	unsigned     window;             /* BDAT transactions unanswered at most; 0: 8 */
 	bool         no_pipelining;      /* a command at a time, for debugging a server */
 	bool         no_chunking;        /* DATA even where BDAT is offered */
+	bool         lenient;            /* let content go out as it is where it is against the rules and does
+	                                    no harm: lines over 998 octets, an 8-bit message without
+	                                    8BITMIME, UTF-8 in the header without SMTPUTF8. A NUL and bare CR
+	                                    or LF never pass */
 	void       (*transcript)(void *user, const struct ph_trace *line); /* NULL: none. To standard
 	                                    error: ph_transcript_print, without a user */
 	void        *transcript_user;
+	bool         show_secrets;       /* the transcript tells what AUTH sends: passwords, to whoever reads
+	                                    it. For debugging a server */
+	bool       (*interrupted)(void *user); /* asked when a signal has interrupted a wait, and twice a
+	                                    second while one lasts: true gives up, as ph_client_cancel()
+	                                    does. For callers whose signal handlers only set a flag.
+	                                    NULL: none */
+	void        *interrupted_user;
 	const struct ph_allocator *memory; /* NULL: the C library's */
 };
 #define PH_CLIENT_OPTS_INIT .size = sizeof(struct ph_client_opts)
@@ -165,6 +177,15 @@ PH_API enum ph_code ph_client_attach_transport(struct ph_client *c, const struct
                                                const struct ph_tls_facts *tls,
                                                const struct ph_reply **ret, struct ph_error *err);
 
+/* From the next 220 to STARTTLS on the connection that stands now goes over this transport instead of
+ * the library's TLS: its start_tls() does the handshake, over the socket of ph_client_fd() or the
+ * transport that was lent; read, write and wait are from then on its own. The table is copied, its user
+ * must outlive the connection. NULL takes back what was lent for a STARTTLS that has not come. A peer
+ * that its facts call neither verified nor waived ends the connection where the options demand
+ * verification. PH_EUSAGE: not connected, under TLS, or no start_tls. */
+PH_API enum ph_code ph_client_lend_tls(struct ph_client *c, const struct ph_transport *t,
+                                       struct ph_error *err);
+
 /* name NULL: the one of the options. EHLO on an LMTP client says LHLO, and HELO is PH_EUSAGE there
  * (RFC 2033 §4.1). */
 PH_API enum ph_code ph_client_ehlo(struct ph_client *c, const char *name,
@@ -210,9 +231,10 @@ PH_API enum ph_code ph_client_mail(struct ph_client *c, const char *reverse_path
 PH_API enum ph_code ph_client_rcpt(struct ph_client *c, const char *forward_path,
                                    const char *parameters, const struct ph_reply **ret,
                                    struct ph_error *err);
-/* DATA, the message, the final dot, the final reply. When DATA or the message is refused, the envelope
- * may still stand at the server: say RSET before another. Under LMTP the first recipient's reply is
- * returned and the others are read with ph_client_getreply(), one for each accepted RCPT. */
+/* DATA, the message, the final dot, the final reply. Whether there is an envelope is for the server to
+ * say. When DATA or the message is refused, the envelope may still stand at the server: say RSET before
+ * another. Under LMTP the first recipient's reply is returned and the others are read with
+ * ph_client_getreply(), one for each accepted RCPT. */
 PH_API enum ph_code ph_client_data(struct ph_client *c, struct ph_source *source,
                                    enum ph_line_ends line_ends, const struct ph_reply **ret,
                                    struct ph_error *err);
@@ -239,22 +261,24 @@ PH_API enum ph_code ph_client_xclient(struct ph_client *c, const char *const *at
 PH_API enum ph_code ph_client_xforward(struct ph_client *c, const char *const *attributes,
                                        const struct ph_reply **ret, struct ph_error *err);
 
-/* Any command: "RCPT", "TO:<b@example.org>". Control characters and a space in front are PH_EINPUT;
- * nothing else is checked, nor are credentials kept from a clear link. putcmd() only sends; several
- * may be put ahead before getreply() is called for each, in order, where the server has PIPELINING.
- * docmd is putcmd and getreply; it judges the reply as the others do. Replies are understood whoever
- * gave the command: an EHLO by docmd tells what is offered, a 220 to STARTTLS begins the handshake.
- * After a 354 to DATA only ph_client_send() and ph_client_getreply() are left, until the message has
- * its reply. getreply: PH_EPROTOCOL, and the connection is closed, for what is no reply. With no
- * command unanswered it waits for one all the same, which is for what ph_client_send() has sent. */
+/* Any command: "RCPT", "TO:<b@example.org>", which go out as they are; "RCPT TO:<b@example.org>" is the
+ * same. Control characters and a space in front are PH_EINPUT; nothing else is checked, nor are
+ * credentials kept from a clear link. Behind a 334, or put ahead of it behind an AUTH, a line that is
+ * no verb is a response, and secret: "" is an empty one. putcmd() only sends; several may be put ahead
+ * before getreply() is called for each, in order, where the server has PIPELINING. docmd is putcmd and
+ * getreply; it judges the reply as the others do. Replies are understood whoever gave the command: an
+ * EHLO by docmd tells what is offered, a 220 to STARTTLS begins the handshake. After a 354 to DATA only
+ * ph_client_send() and ph_client_getreply() are left, until the message has its reply. getreply:
+ * PH_EPROTOCOL, and the connection is closed, for what is no reply. With no command unanswered it waits
+ * for one all the same, which is for what ph_client_send() has sent. */
 PH_API enum ph_code ph_client_putcmd(struct ph_client *c, const char *verb, const char *arguments,
                                      struct ph_error *err);
 PH_API enum ph_code ph_client_getreply(struct ph_client *c, const struct ph_reply **ret,
                                        struct ph_error *err);
 PH_API enum ph_code ph_client_docmd(struct ph_client *c, const char *verb, const char *arguments,
                                     const struct ph_reply **ret, struct ph_error *err);
-/* Octets as they are, nothing checked, nothing expected: the one door that injects. They are not in the
- * transcript. */
+/* Octets as they are, nothing checked, nothing expected: the one door that injects. In the transcript
+ * stands only how many they are: "[86 octets by hand]". */
 PH_API enum ph_code ph_client_send(struct ph_client *c, const void *octets, size_t n,
                                    struct ph_error *err);
 
@@ -271,10 +295,25 @@ PH_API void ph_client_close(struct ph_client *c);
 
 /* ---- what is known --------------------------------------------------------------------------- */
 
+/* Each wait for the server at most, from now on; 0: RFC 5321 §4.5.3.2. */
+PH_API void ph_client_set_timeout(struct ph_client *c, uint64_t timeout_ms);
+/* Who is told the lines of the transcript from now on; NULL: nobody, and none is made. show_secrets
+ * stays what it was in the options. May be called from the transcript itself. */
+PH_API void ph_client_set_transcript(struct ph_client *c,
+                                     void (*transcript)(void *user, const struct ph_trace *line),
+                                     void *user);
+
 PH_API bool ph_client_is_connected(const struct ph_client *c);
 PH_API int ph_client_fd(const struct ph_client *c); /* -1: none, or a lent transport */
 /* NULL while there is no TLS. */
 PH_API const struct ph_tls_facts *ph_client_tls_facts(const struct ph_client *c);
+/* The i-th certificate the server has shown on this connection, its own first, then those it sent with
+ * it, in its order; false past the end, without TLS, under TLS that was lent, and when memory is out. A
+ * resumed session has those of the handshake that made it. *ret borrows from the client until the next
+ * call of this function or the connection's end. */
+PH_API bool ph_client_certificate(struct ph_client *c, size_t i, struct ph_certificate *ret);
+/* The name EHLO says by itself on this connection; NULL without one. */
+PH_API const char *ph_client_helo_name(const struct ph_client *c);
 PH_API const struct ph_reply *ph_client_greeting(const struct ph_client *c); /* NULL before it */
 PH_API const struct ph_reply *ph_client_ehlo_reply(const struct ph_client *c); /* or HELO's; NULL */
 

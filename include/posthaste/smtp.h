@@ -29,7 +29,9 @@ struct ph_smtp_opts {
 	bool     implicit_tls;  /* the first event is want_tls; the greeting comes under TLS */
 	bool     no_pipelining; /* a command at a time even where PIPELINING is offered */
 	bool     no_chunking;   /* DATA even where CHUNKING is offered */
+	bool     lenient;       /* as of ph_client_opts */
 	bool     trace;         /* keep a transcript for ph_smtp_next_trace() */
+	bool     show_secrets;  /* ... with what AUTH sends and hears in it, for debugging a server */
 	unsigned window;        /* BDAT transactions unanswered at most; 0: 8; 256 at most */
 	uint64_t timeout_ms;    /* shortens each of RFC 5321 §4.5.3.2's; 0: those */
 	const struct ph_allocator *memory; /* NULL: the C library's */
@@ -82,7 +84,8 @@ struct ph_smtp_event {
 	size_t          size;      /* PH_SMTP_EVENT_INIT */
 	enum ph_smtp_event_type type;
 	const char     *verb;      /* REPLY: "EHLO"; "GREETING" for the greeting, "BODY" for the reply
-	                              to a message sent by hand, "" for a raw line */
+	                              to a message sent by hand, "AUTH" for what answers a response
+	                              given by hand, too, "" for a raw line */
 	struct ph_reply reply;     /* REPLY; valid until the next call of next_event() or feed() */
 	const void     *challenge; /* AUTH_CHALLENGE: decoded; NULL when it is not base64: cancel */
 	size_t          challenge_len;

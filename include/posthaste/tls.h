@@ -16,7 +16,10 @@ enum ph_tls_mode {
 	PH_TLS_STARTTLS,      /* STARTTLS or nothing (RFC 3207) */
 	PH_TLS_IMPLICIT,      /* TLS from the first octet (RFC 8314 §3) */
 	PH_TLS_OPPORTUNISTIC, /* TLS if offered, verification recorded, not enforced; no credentials */
-	PH_TLS_OFF            /* clear text */
+	PH_TLS_OFF,           /* clear text */
+	PH_TLS_BY_HAND        /* clear text until ph_client_starttls() is called, which then demands and
+	                         verifies as STARTTLS does. Credentials may go in clear to this very
+	                         machine, as under OFF. Of an implicit-TLS scheme (smtps): IMPLICIT */
 };
 
 enum ph_tls_version {
@@ -30,7 +33,12 @@ struct ph_tls_opts {
 	enum ph_tls_mode    mode;
 	enum ph_tls_version min_version;
 	bool                insecure;    /* encrypt, verify nothing; recorded as such */
+	bool                record_only; /* verify, and go on whatever comes of it: the facts say why not;
+	                                    credentials stay home unless the peer is verified. For
+	                                    probing */
 	bool                no_resume;   /* a full handshake each time */
+	const char         *alpn;        /* application protocols to offer (RFC 7301), "a,b", the favourite
+	                                    first; NULL: none, as SMTP has none registered */
 	const char         *server_name; /* name to verify and to send as SNI; NULL: the host dialled.
 	                                    A-label, U-label or IP address */
 	const char         *ca_file;     /* PEM; with ca_dir it replaces the system's. NULL: neither */

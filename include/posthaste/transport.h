@@ -7,6 +7,7 @@
  * TLS is another library's, lends one as a table of functions (ph_client_attach_transport). */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 #include <posthaste/error.h>
 
@@ -18,6 +19,29 @@ extern "C" {
 #define PH_PORT_SMTP        25  /* smtp:// (RFC 5321 §4.5.4.2) */
 #define PH_PORT_SUBMISSION  587 /* submission:// (RFC 6409 §3.1) */
 #define PH_PORT_SUBMISSIONS 465 /* smtps://, submissions:// (RFC 8314 §3.3) */
+
+/* A certificate that the peer has shown, taken apart. Texts are UTF-8; controls in them are \xNN; what
+ * is too long is cut between characters. */
+struct ph_certificate {
+	size_t  size;              /* PH_CERTIFICATE_INIT */
+	const unsigned char *der;  /* as it came */
+	size_t  der_len;
+	char    subject[512];      /* RFC 4514: "CN=mx.example.org,O=Example" */
+	char    issuer[512];
+	char    serial[64];        /* hex digits; "-" before a negative one */
+	int64_t not_before, not_after; /* seconds since 1970, UTC; 0: unreadable */
+	const char *const *names;  /* DNS names and addresses of subjectAltName: "mx.example.org",
+	                              "192.0.2.1" */
+	size_t  name_count;
+	char    key[64];           /* "RSA 2048", "EC prime256v1", "ED25519"; of a kind that is not known
+	                              the algorithm, in dotted numbers at worst */
+	char    signature[64];     /* "RSA-SHA256", "ecdsa-with-SHA256", "ED25519" */
+	char    sha256[65];        /* of the certificate, hex */
+	char    spki_sha256[65];   /* of its public key: the data of a TLSA record "3 1 1" (RFC 6698 §2.1),
+	                              and what a pin is */
+	bool    self_issued;
+};
+#define PH_CERTIFICATE_INIT { .size = sizeof(struct ph_certificate) }
 
 /* What a transport function says. */
 enum ph_io {
@@ -41,6 +65,10 @@ struct ph_tls_facts {
 	size_t        exporter_len;
 	unsigned char unique[64];   /* tls-unique (RFC 5929 §3): TLS 1.2 with an extended master secret */
 	size_t        unique_len;
+	char   alpn[64];       /* the application protocol that was agreed on; empty: none */
+	char   group[32];      /* key exchange, "X25519"; empty: not known */
+	bool   waived;         /* of TLS that is lent, not verified: its owner chose that. It counts as if
+	                          the options had said insecure: credentials may cross it */
 };
 #define PH_TLS_FACTS_INIT { .size = sizeof(struct ph_tls_facts) }
 

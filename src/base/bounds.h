@@ -46,6 +46,7 @@
 #define PH__WINDOW_DEFAULT    8           /* BDAT transactions unanswered */
 #define PH__WINDOW_MAX        256
 #define PH__BODY_CHUNK        (1024 * 1024) /* body octets asked for at a time; a BDAT chunk at most */
+#define PH__SEND_PIECE        (1024 * 1024) /* of octets sent by hand, queued at a time */
 #define PH__READ_CHUNK        (256 * 1024) /* of a message that is not in memory */
 #define PH__QUEUED_MAX        (256 * 1024) /* no further body is asked for above it */
 #define PH__SESSION_DOMAINS   1000        /* told apart under RCPTDOMAINMAX; a server that takes more of
@@ -83,6 +84,9 @@
 #define PH__TLS_KEEP          4096        /* a ciphertext buffer up to this size is kept while idle */
 #define PH__TLS_SESSIONS      8           /* kept for resumption; a TLS 1.3 ticket serves once */
 #define PH__PINS_MAX          256
+#define PH__CERT_NAME_MAX     1024        /* of one of its names as shown; 255 octets, escaped */
+#define PH__ALPN_NAME_MAX     255         /* RFC 7301 §3.1: one octet of length */
+#define PH__ALPN_MAX          2048        /* of all names: the ClientHello stays one record */
 
 /* What a client may send to the server session (src/smtp/server.h). */
 #define PH__SERVER_FEED_MAX   (1024 * 1024)     /* lent at once; what may wait for an answer */

@@ -63,14 +63,19 @@ ph__to_utf8(struct ph__buf *out, struct ph_str s)
 }
 
 const char *
-ph__quote(char buf[PH__QUOTE_SIZE], struct ph_str s)
+ph__escape_into(char *buf, size_t size, struct ph_str s, bool keep_newlines)
 {
 	/* lives in the caller's memory: it has room for its maximum, so it never moves; `mem` is for
 	   what decoding needs meanwhile */
-	struct ph__buf out = { .mem = &ph__libc_memory, .p = buf, .cap = PH__QUOTE_SIZE,
-	                       .max = PH__QUOTE_SIZE - 1 };
+	struct ph__buf out = { .mem = &ph__libc_memory, .p = buf, .cap = size, .max = size - 1 };
 
 	buf[0] = '\0';
-	ph__escape(&out, s, true);
+	ph__escape(&out, s, keep_newlines);
 	return buf;
+}
+
+const char *
+ph__quote(char buf[PH__QUOTE_SIZE], struct ph_str s)
+{
+	return ph__escape_into(buf, PH__QUOTE_SIZE, s, true);
 }

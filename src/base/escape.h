@@ -16,6 +16,9 @@ bool ph__escape(struct ph__buf *out, struct ph_str s, bool keep_newlines);
 /* Only readable, for what has its own escapes (JSON) or is merely searched. */
 bool ph__to_utf8(struct ph__buf *out, struct ph_str s);
 
+/* The first, into memory of the caller's, cut between characters to what fits. Returns buf. */
+const char *ph__escape_into(char *buf, size_t size, struct ph_str s, bool keep_newlines);
+
 /* Escaped, lines kept, cut between characters to what fits: a reply in the words of an error.
  * Returns buf. */
 const char *ph__quote(char buf[PH__QUOTE_SIZE], struct ph_str s);

@@ -157,5 +157,5 @@ void
 ph__json_ms(struct ph__json *j, const char *key, uint64_t us)
 {
 	begin(j, key);
-	ph__buf_addf(j->out, "%" PRIu64 ".%" PRIu64, us / 1000, us % 1000 / 100);
+	ph__buf_addf(j->out, "%" PRIu64 ".%03" PRIu64, us / 1000, us % 1000);
 }

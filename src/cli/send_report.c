@@ -236,6 +236,7 @@ tls_word(const struct ph__send_options *o)
 	case PH_TLS_IMPLICIT:      return "implicit";
 	case PH_TLS_OPPORTUNISTIC: return "opportunistic";
 	case PH_TLS_OFF:           return "off";
+	case PH_TLS_BY_HAND:       break; /* has no word */
 	}
 	return "";
 }

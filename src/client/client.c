@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bounds.h"
+#include "smtp/session.h"
 
 static enum ph_code
 copy_string(struct ph_client *c, char **ret, const char *from, const char *what,
@@ -46,6 +47,7 @@ take_tls(struct ph_client *c, struct ph_error *err)
 	t->ca_dir = t->ca_dir != NULL ? given : NULL;
 	t->cert_file = t->cert_file != NULL ? given : NULL;
 	t->key_file = t->key_file != NULL ? given : NULL;
+	t->alpn = t->alpn != NULL ? given : NULL;
 	t->pins = NULL;
 	return rc;
 }
@@ -283,6 +285,24 @@ ph__client_cancelled(const struct ph_client *c, enum ph_stage stage, struct ph_e
 	return ph__fail(err, PH_ECANCELLED, stage, PH_CAUSE_CANCELLED, "cancelled before it was sent");
 }
 
+void
+ph_client_set_timeout(struct ph_client *c, uint64_t timeout_ms)
+{
+	c->opts.timeout_ms = timeout_ms;
+	if (c->drive != NULL)
+		ph__session_set_timeout(c->drive->smtp, timeout_ms);
+}
+
+void
+ph_client_set_transcript(struct ph_client *c,
+                         void (*transcript)(void *user, const struct ph_trace *line), void *user)
+{
+	c->opts.transcript = transcript;
+	c->opts.transcript_user = user;
+	if (c->drive != NULL)
+		ph__session_set_trace(c->drive->smtp, transcript != NULL);
+}
+
 bool
 ph_client_is_connected(const struct ph_client *c)
 {
@@ -299,6 +319,18 @@ const struct ph_tls_facts *
 ph_client_tls_facts(const struct ph_client *c)
 {
 	return c->drive != NULL && c->drive->tls_up ? &c->drive->facts : NULL;
+}
+
+bool
+ph_client_certificate(struct ph_client *c, size_t i, struct ph_certificate *ret)
+{
+	return c->conn != NULL && ph__conn_certificate(c->conn, i, ret);
+}
+
+const char *
+ph_client_helo_name(const struct ph_client *c)
+{
+	return c->drive != NULL ? c->helo_name : NULL;
 }
 
 const struct ph_reply *

@@ -24,6 +24,7 @@ ph__client_wish(const struct ph_client *c)
 		.has_user = c->has_credentials,
 		.allow_clear_auth = c->opts.allow_clear_auth,
 		.loopback = c->peer.loopback,
+		.tls_up = c->drive != NULL && c->drive->tls_up,
 	};
 }
 
@@ -134,6 +135,16 @@ least(int a, int b)
 	return a >= 0 && a < b ? a : b;
 }
 
+bool
+ph__client_is_cancelled(void *user, bool waiting)
+{
+	struct ph_client *c = user;
+
+	if (waiting && c->opts.interrupted != NULL && c->opts.interrupted(c->opts.interrupted_user))
+		ph_client_cancel(c);
+	return atomic_load_explicit(&c->cancelled, memory_order_relaxed);
+}
+
 static enum ph_code
 dial(struct ph_client *c, int *fd, struct ph_error *err)
 {
@@ -166,10 +177,11 @@ dial(struct ph_client *c, int *fd, struct ph_error *err)
 	while ((io = ph__dial_step(d, ph__now_ms(), fd, &why)) == PH_IO_AGAIN) {
 		struct pollfd fds[PH__DIAL_FDS];
 		size_t n = ph__dial_fds(d, fds);
-
 		/* half a second at most: a signal may come between looking for it and waiting */
-		poll(fds, n, least(ms_until(ph__dial_deadline(d)), 500));
-		if (ph__client_cancelled(c, PH_STAGE_CONNECT, &why) != PH_OK) {
+		bool waiting = poll(fds, n, least(ms_until(ph__dial_deadline(d)), 500)) <= 0;
+
+		if (ph__client_is_cancelled(c, waiting)) {
+			ph__client_cancelled(c, PH_STAGE_CONNECT, &why);
 			io = PH_IO_ERROR;
 			break;
 		}
@@ -220,7 +232,9 @@ begin_drive(struct ph_client *c, const struct ph_transport *io, bool in_clear,
 		.implicit_tls = tls != NULL || (policy.link == PH__LINK_IMPLICIT && !in_clear),
 		.no_pipelining = c->opts.no_pipelining,
 		.no_chunking = c->opts.no_chunking,
+		.lenient = c->opts.lenient,
 		.trace = c->opts.transcript != NULL,
+		.show_secrets = c->opts.show_secrets,
 		.window = c->opts.window,
 		.timeout_ms = c->opts.timeout_ms,
 		.memory = &c->mem,
@@ -228,7 +242,8 @@ begin_drive(struct ph_client *c, const struct ph_transport *io, bool in_clear,
 
 	if (ph__drive_new(&c->drive, &so, io, &c->mem) != PH_OK)
 		return ph__fail_nomem(err, PH_STAGE_CONNECT);
-	c->drive->cancelled = &c->cancelled;
+	c->drive->cancelled = ph__client_is_cancelled;
+	c->drive->cancelled_user = c;
 	if (c->no_riding)
 		ph__session_forbid_riding(c->drive->smtp);
 	if (tls != NULL) {
@@ -238,10 +253,8 @@ begin_drive(struct ph_client *c, const struct ph_transport *io, bool in_clear,
 		c->drive->tls_lent = true;
 	}
 	c->session->tls_mode = so.implicit_tls ? "implicit" : "starttls";
-	if (c->opts.transcript != NULL) {
-		c->drive->trace = pass_trace;
-		c->drive->trace_user = c;
-	}
+	c->drive->trace = pass_trace;
+	c->drive->trace_user = c;
 	choose_helo(c);
 	prepare_opening(c, in_clear);
 	return PH_OK;
@@ -332,6 +345,9 @@ note_tls(struct ph_client *c)
 	const struct ph_tls_facts *f = &c->drive->facts;
 	char line[700];
 
+	struct ph__wish wish = ph__client_wish(c);
+
+	c->session->policy = ph__policy_of(&wish).name; /* by hand: it has one from now on */
 	c->session->tls_up = true;
 	c->session->tls = *f;
 	c->session->tls_us = c->drive->tls_us;
@@ -501,19 +517,6 @@ ph__client_open(struct ph_client *c, struct ph_error *err)
 
 /* ---- by hand --------------------------------------------------------------------------------- */
 
-/* A transport of ours has refused in the handshake; a lent one only reports. */
-enum ph_code
-ph__client_check_peer(const struct ph_client *c, struct ph_error *err)
-{
-	const struct ph_tls_facts *f = &c->drive->facts;
-
-	if (!c->opening.policy.enforce || f->verified)
-		return PH_OK;
-	return ph__fail(err, PH_ESECURITY, PH_STAGE_TLS, PH_CAUSE_CERT_OTHER,
-	                "the server has not proved who it is%s%.200s",
-	                f->problem[0] != '\0' ? ": " : "", f->problem);
-}
-
 /* Up to the greeting, the handshake of implicit TLS included. */
 static enum ph_code
 await_greeting(struct ph_client *c, const struct ph_reply **ret, struct ph_error *err)
@@ -533,7 +536,8 @@ await_greeting(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 			ph__error_copy(&why, ev.error);
 			break;
 		}
-		if (ev.type == PH_EV_WANT_TLS && ph__client_check_peer(c, &why) != PH_OK)
+		if (ev.type == PH_EV_WANT_TLS &&
+		    ph__check_peer(&c->opening.policy, &c->drive->facts, &why) != PH_OK)
 			break;
 		if (ev.type != PH_EV_REPLY)
 			continue;
@@ -575,6 +579,17 @@ ph_client_attach_socket(struct ph_client *c, int fd, bool owned, const struct ph
 	return await_greeting(c, ret, err);
 }
 
+static enum ph_code
+take_table(struct ph_transport *ret, const struct ph_transport *t, struct ph_error *err)
+{
+	*ret = (struct ph_transport){ PH_TRANSPORT_INIT };
+	memcpy(ret, t, t->size < sizeof *ret ? t->size : sizeof *ret);
+	if (ret->read != NULL && ret->write != NULL && ret->wait != NULL)
+		return PH_OK;
+	return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+	                "a transport needs read, write and wait");
+}
+
 enum ph_code
 ph_client_attach_transport(struct ph_client *c, const struct ph_transport *t,
                            const struct ph_tls_facts *tls, const struct ph_reply **ret,
@@ -583,18 +598,38 @@ ph_client_attach_transport(struct ph_client *c, const struct ph_transport *t,
 	enum ph_code rc;
 
 	ph__client_drop(c, NULL);
-	c->lent = (struct ph_transport){ PH_TRANSPORT_INIT };
-	memcpy(&c->lent, t, t->size < sizeof c->lent ? t->size : sizeof c->lent);
 	c->peer = (struct ph__peer){ .loopback = false };
-	if (c->lent.read == NULL || c->lent.write == NULL || c->lent.wait == NULL)
-		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
-		                "a transport needs read, write and wait");
-	if ((rc = begin_session(c, err)) != PH_OK ||
+	if ((rc = take_table(&c->lent, t, err)) != PH_OK ||
+	    (rc = begin_session(c, err)) != PH_OK ||
 	    (rc = begin_drive(c, &c->lent, false, tls, err)) != PH_OK)
 		return rc;
 	c->attached = true;
 	c->binding_offered[1] = false; /* it may be any server */
 	return await_greeting(c, ret, err);
+}
+
+enum ph_code
+ph_client_lend_tls(struct ph_client *c, const struct ph_transport *t, struct ph_error *err)
+{
+	struct ph_transport table;
+	enum ph_code rc;
+
+	if ((rc = ph__client_check_alive(c, err)) != PH_OK)
+		return rc;
+	if (t == NULL) {
+		c->drive->tls_io = NULL;
+		return PH_OK;
+	}
+	if ((rc = take_table(&table, t, err)) != PH_OK)
+		return rc;
+	if (table.start_tls == NULL)
+		return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		                "a transport for TLS needs start_tls");
+	if (c->drive->tls_up)
+		return ph__client_under_tls(err);
+	c->lent_tls = table;
+	c->drive->tls_io = &c->lent_tls;
+	return PH_OK;
 }
 
 enum ph_code

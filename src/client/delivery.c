@@ -367,7 +367,7 @@ on_event(struct ph_client *c, const struct ph_smtp_event *ev)
 /* ---- handing over ---------------------------------------------------------------------------- */
 
 static const struct ph_source_facts *
-facts_of(const struct ph_client *c, struct ph__delivery *d, struct ph_error *err,
+facts_of(struct ph_client *c, struct ph__delivery *d, struct ph_error *err,
          enum ph_code *rc)
 {
 	const struct timespec a_while = { 0, 20000000 };
@@ -376,9 +376,11 @@ facts_of(const struct ph_client *c, struct ph__delivery *d, struct ph_error *err
 	if (ph__source_facts(d->job.source) == NULL)
 		while ((*rc = ph_source_examine(d->job.source, NULL, err)) == PH_EDEFERRED) {
 			/* a callback or pipe that has nothing yet */
-			if ((*rc = ph__client_cancelled(c, PH_STAGE_PREPARE, err)) != PH_OK)
-				break;
 			nanosleep(&a_while, NULL);
+			if (ph__client_is_cancelled(c, true)) {
+				*rc = ph__client_cancelled(c, PH_STAGE_PREPARE, err);
+				break;
+			}
 		}
 	return ph__source_facts(d->job.source);
 }

@@ -52,6 +52,7 @@ struct ph_client {
 	/* the connection */
 	struct ph__conn *conn;         /* NULL: lent */
 	struct ph_transport lent;
+	struct ph_transport lent_tls;  /* what STARTTLS begins, if not the library's */
 	struct ph__drive *drive;       /* NULL: not connected */
 	bool attached;                 /* by the caller: cannot be made anew */
 	bool by_proxy;                 /* the socket's peer is not the server */
@@ -93,6 +94,8 @@ ph__is_hello(const char *verb)
 enum ph_code ph__client_open(struct ph_client *c, struct ph_error *err);
 /* PH_ECANCELLED if the client was cancelled, with words for it. */
 enum ph_code ph__client_cancelled(const struct ph_client *c, enum ph_stage stage, struct ph_error *err);
+/* Whether it was. `waiting`: a wait has brought nothing so far; the caller is asked, too. */
+bool ph__client_is_cancelled(void *client, bool waiting);
 /* Forgets the connection; `why` goes into the session's record. */
 void ph__client_drop(struct ph_client *c, const struct ph_error *why);
 /* A clean end, because the server's limits let nothing more begin on the connection: QUIT. */
@@ -101,13 +104,14 @@ struct ph__wish ph__client_wish(const struct ph_client *c);
 struct ph__proxy ph__client_proxy(const struct ph_client *c); /* borrowed; of c->proxy.host only */
 /* What the session's record and the client remember of an event. */
 void ph__client_note_event(struct ph_client *c, const struct ph_smtp_event *ev);
-/* PH_ESECURITY when TLS is up and the peer has not proved what the policy asks for. */
-enum ph_code ph__client_check_peer(const struct ph_client *c, struct ph_error *err);
 
 /* Says what to do about an error of this connection, or about its last reply; once to each. */
 void ph__client_hint(struct ph_client *c, struct ph_error *err);
 
 /* by_hand.c */
+/* Whether commands can be given; a session that has ended is cleared away first. */
+enum ph_code ph__client_check_alive(struct ph_client *c, struct ph_error *err);
+enum ph_code ph__client_under_tls(struct ph_error *err); /* already */
 /* Copies the reply of an event to where it lives until the next call. */
 void ph__client_keep_reply(struct ph_client *c, const struct ph_reply *r);
 /* PH_EUSAGE while replies to what was sent by hand wait for getreply(): the next reply would be taken

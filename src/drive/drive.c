@@ -161,21 +161,36 @@ give_body(struct ph__drive *d, const struct ph_smtp_event *ev)
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
 
+bool
+ph__drive_can_tls(const struct ph__drive *d)
+{
+	return (d->tls_io != NULL ? d->tls_io : d->io)->start_tls != NULL;
+}
+
+static void
+begin_handshake(struct ph__drive *d)
+{
+	d->handshaking = true;
+	d->tls_began_us = ph__now_us();
+	if (d->tls_io != NULL)
+		d->io = d->tls_io;
+	d->tls_io = NULL;
+}
+
 /* True when the handshake is over, one way or the other. */
 static bool
 shake_hands(struct ph__drive *d)
 {
 	struct ph_error err = PH_ERROR_INIT;
+	enum ph_io io = PH_IO_ERROR;
 	uint64_t now;
 
-	if (d->io->start_tls == NULL) {
+	if (d->io->start_tls != NULL)
+		io = d->io->start_tls(d->io->user, &d->facts, &err);
+	else
 		ph__fail(&err, PH_ESECURITY, PH_STAGE_TLS, PH_CAUSE_NOT_OFFERED,
 		         "TLS is wanted, and the transport in use cannot do it");
-		d->handshaking = false;
-		ph_smtp_feed_eof(d->smtp, &err, ph__now_ms());
-		return true;
-	}
-	switch (d->io->start_tls(d->io->user, &d->facts, &err)) {
+	switch (io) {
 	case PH_IO_AGAIN:
 		ph_smtp_tick(d->smtp, ph__now_ms());
 		return ph_smtp_is_closed(d->smtp);
@@ -187,6 +202,9 @@ shake_hands(struct ph__drive *d)
 		ph_smtp_tls_done(d->smtp, d->facts.verified, now / 1000);
 		return true;
 	default:
+		if (err.code == PH_OK) /* a lent transport need not say */
+			ph__fail(&err, PH_EDEFERRED, PH_STAGE_TLS, PH_CAUSE_HANDSHAKE,
+			         "the TLS handshake failed");
 		d->handshaking = false;
 		d->deaf = true;
 		ph_smtp_feed_eof(d->smtp, &err, ph__now_ms());
@@ -246,9 +264,9 @@ hear_last_words(struct ph__drive *d)
 
 /* The caller wants no more: what that makes of the messages under way is the session's to say. */
 static void
-heed_cancelling(struct ph__drive *d)
+heed_cancelling(struct ph__drive *d, bool waiting)
 {
-	if (d->cancelled != NULL && atomic_load_explicit(d->cancelled, memory_order_relaxed))
+	if (d->cancelled != NULL && d->cancelled(d->cancelled_user, waiting))
 		ph_smtp_cancel(d->smtp, NULL);
 }
 
@@ -257,7 +275,7 @@ ph__drive_step(struct ph__drive *d, struct ph_smtp_event *ev)
 {
 	d->source_waits = false;
 	for (;;) {
-		heed_cancelling(d);
+		heed_cancelling(d, false);
 		if (d->handshaking && !shake_hands(d))
 			return PH__DRIVE_WAIT;
 		if (d->tls_up && !d->tls_told) {
@@ -277,8 +295,7 @@ ph__drive_step(struct ph__drive *d, struct ph_smtp_event *ev)
 				ph_smtp_tls_done(d->smtp, d->facts.verified, ph__now_ms());
 				return PH__DRIVE_EVENT;
 			} else if (ev->type == PH_EV_WANT_TLS) {
-				d->handshaking = true;
-				d->tls_began_us = ph__now_us();
+				begin_handshake(d);
 				break;
 			} else {
 				return PH__DRIVE_EVENT;
@@ -309,6 +326,14 @@ timeout_until(uint64_t deadline, uint64_t now)
 	return deadline - now < 3600000 ? (int)(deadline - now) : 3600000;
 }
 
+/* The deadline is over and we have not looked since: we were held up ourselves. What has come meanwhile
+ * counts before the clock. */
+static bool
+has_news_for_the_late(struct ph__drive *d, uint64_t now)
+{
+	return now >= ph_smtp_deadline(d->smtp) && ph__drive_look(d);
+}
+
 bool
 ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 {
@@ -316,7 +341,9 @@ ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 	uint64_t now = ph__now_ms(), deadline, limit, end;
 	enum ph_io io;
 
-	heed_cancelling(d);
+	heed_cancelling(d, false);
+	if (has_news_for_the_late(d, now))
+		return true;
 	ph_smtp_tick(d->smtp, now);
 	if (ph_smtp_is_closed(d->smtp) || d->deaf)
 		return true;
@@ -334,6 +361,7 @@ ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 	}
 	now = ph__now_ms();
 	if (io == PH_IO_AGAIN) {
+		heed_cancelling(d, true);
 		ph_smtp_tick(d->smtp, now);
 		return now < end;
 	}
@@ -342,9 +370,10 @@ ph__drive_wait(struct ph__drive *d, uint64_t limit_ms)
 	return true;
 }
 
-void
+bool
 ph__drive_look(struct ph__drive *d)
 {
-	if (!d->deaf && !d->handshaking && d->io->wait(d->io->user, false, 0, NULL) == PH_IO_OK)
-		hear(d);
+	if (d->deaf || d->handshaking || d->io->wait(d->io->user, false, 0, NULL) != PH_IO_OK)
+		return false;
+	return read_some(d) != PH_IO_AGAIN;
 }

@@ -3,7 +3,6 @@
 #define PH_DRIVE_DRIVE_H
 /* One session over one transport: moves octets both ways, gives bodies from their sources, does the
  * handshake, tells the time. Never blocks but in ph__drive_wait(); an event loop waits by itself. */
-#include <stdatomic.h>
 #include <posthaste/smtp.h>
 #include <posthaste/source.h>
 
@@ -17,6 +16,7 @@ struct ph__drive {
 	const struct ph_allocator *mem;
 	struct ph_smtp *smtp;
 	const struct ph_transport *io; /* borrowed */
+	const struct ph_transport *tls_io; /* takes its place at a 220 to STARTTLS; NULL: it stays */
 	void  (*trace)(void *user, const struct ph_smtp_trace *t); /* NULL: none */
 	void   *trace_user;
 	char   *in;               /* what is read goes through here */
@@ -26,7 +26,9 @@ struct ph__drive {
 	bool    tls_told;
 	bool    tls_lent;         /* it was up before the session began; `facts` are given */
 	bool    blocked;          /* the transport took less than was offered */
-	const atomic_bool *cancelled; /* NULL: cannot be */
+	bool  (*cancelled)(void *user, bool waiting); /* NULL: cannot be. `waiting`: in a wait that has
+	                             brought nothing so far, twice a second and behind a signal */
+	void   *cancelled_user;
 	bool    source_waits;     /* a source said "again" */
 	bool    deaf;             /* the peer has closed, or reading failed */
 	bool    write_failed;     /* what is still readable is read before the end is told */
@@ -53,7 +55,9 @@ bool ph__drive_flush(struct ph__drive *d);
 /* Blocks until something moves, at most limit_ms (UINT64_MAX: until the session's deadline), and
  * reads. False: limit_ms went by. */
 bool ph__drive_wait(struct ph__drive *d, uint64_t limit_ms);
-/* Looks, without waiting, whether an idle connection has something to say (its end, or a 421). */
-void ph__drive_look(struct ph__drive *d);
+/* Looks, without waiting, whether the peer has something to say; false: nothing. */
+bool ph__drive_look(struct ph__drive *d);
+/* Whether a 220 to STARTTLS can be followed. */
+bool ph__drive_can_tls(const struct ph__drive *d);
 
 #endif

@@ -54,7 +54,7 @@ log_in(struct ph__opening *o, struct ph_error *err)
 		o->at = PH__AT_END;
 		return PH__STEP_DONE;
 	}
-	if (ph__may_authenticate(&o->policy, &o->wish, d->tls_up, d->facts.verified, err) != PH_OK)
+	if (ph__may_authenticate(&o->policy, &o->wish, d->tls_up ? &d->facts : NULL, err) != PH_OK)
 		return PH__STEP_FAILED;
 	o->at = PH__AT_AUTH;
 	o->auth_began_us = ph__now_us();
@@ -121,16 +121,11 @@ on_auth(struct ph__opening *o, const struct ph_smtp_event *ev, struct ph_error *
 	return step;
 }
 
-/* A lent transport reports what it found; whether that suffices is ours to say. */
 static enum ph__step
 after_handshake(struct ph__opening *o, struct ph_error *err)
 {
-	if (o->policy.enforce && !o->drive->facts.verified) {
-		ph__fail(err, PH_ESECURITY, PH_STAGE_TLS, PH_CAUSE_CERT_OTHER,
-		         "the server has not proved who it is%s%.200s",
-		         o->drive->facts.problem[0] != '\0' ? ": " : "", o->drive->facts.problem);
+	if (ph__check_peer(&o->policy, &o->drive->facts, err) != PH_OK)
 		return PH__STEP_FAILED;
-	}
 	return o->at == PH__AT_GREETING ? PH__STEP_GOING : say_hello(o, err);
 }
 

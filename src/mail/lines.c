@@ -75,7 +75,7 @@ classify(const char *p, struct masks *m)
 void
 ph__lines_init(struct ph__lines *l, enum ph_line_ends ends, bool stuff)
 {
-	*l = (struct ph__lines){ .ends = ends, .stuff = stuff, .at_start = true };
+	*l = (struct ph__lines){ .ends = ends, .stuff = stuff, .line_max = PH__LINE_MAX, .at_start = true };
 }
 
 static inline void
@@ -177,7 +177,7 @@ plain_blocks(struct ph__lines *l, const char *p, size_t n)
 {
 	lanes high = { 0 };
 	size_t at = 0, line_from = 0; /* the line under way begins at or before line_from + 64 */
-	uint64_t before = l->line_len;
+	uint64_t before = l->line_len, max = l->line_max - 64;
 
 	if (l->tolerant || n < 65 || *p == '\n' || (*p == '.' && l->at_start && l->stuff))
 		return 0;
@@ -186,13 +186,11 @@ plain_blocks(struct ph__lines *l, const char *p, size_t n)
 
 		if (any(faults(p + at, l->stuff, &lf, &seen)))
 			break;
+		if (before + (at - line_from) > max)
+			break;
 		if (any(lf)) {
-			if (before + (at - line_from) + 64 > PH__LINE_MAX)
-				break;
 			line_from = at;
 			before = 0;
-		} else if (before + (at - line_from) + 64 > PH__LINE_MAX) {
-			break;
 		}
 		high = seen;
 	}
@@ -215,7 +213,7 @@ find_line_start(struct ph__lines *l, const char *p, size_t n)
 static size_t
 clean_blocks(struct ph__lines *l, const char *p, size_t n, bool *ends_in_cr)
 {
-	uint64_t max = l->tolerant ? UINT64_MAX - 64 : PH__LINE_MAX, cr_before = 0;
+	uint64_t max = l->tolerant ? PH__LINE_ANY : l->line_max, cr_before = 0;
 	size_t at = 0;
 
 	for (; n - at >= 64; at += 64) {
@@ -269,7 +267,7 @@ clean_octets(struct ph__lines *l, const char *p, size_t n)
 		}
 		if (c == '\n' || c == '\0' || (c == '.' && l->at_start && l->stuff))
 			break;
-		if (l->line_len >= PH__LINE_MAX && !l->tolerant)
+		if (l->line_len >= l->line_max && !l->tolerant)
 			break;
 		l->eight_bit |= (unsigned char)c >= 0x80;
 		l->at_start = false;

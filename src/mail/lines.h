@@ -13,7 +13,7 @@ enum ph__lines_fault {
 	PH__LINES_OK,
 	PH__LINES_NUL,
 	PH__LINES_BARE,     /* a bare CR or LF under `strict` */
-	PH__LINES_TOO_LONG, /* a line over 998 octets */
+	PH__LINES_TOO_LONG, /* a line over line_max */
 	PH__LINES_NOMEM     /* emit() said false */
 };
 
@@ -23,10 +23,14 @@ const char *ph__lines_fault_text(enum ph__lines_fault fault);
 /* Takes a piece; `borrow` is false for octets that are gone after the call. */
 typedef bool ph__lines_emit(void *user, const char *p, size_t n, bool borrow);
 
+/* As line_max: lines of any length. Room for a block is left, so that sums do not wrap. */
+#define PH__LINE_ANY (UINT64_MAX / 2)
+
 struct ph__lines {
 	enum ph_line_ends ends;
 	bool     stuff;       /* double a dot at the beginning of a line */
 	bool     tolerant;    /* note faults in the fields below and go on: for examining */
+	uint64_t line_max;    /* octets of a line, as init() has it PH__LINE_MAX */
 	/* state */
 	bool     at_start;    /* of a line */
 	bool     held_cr;     /* the last octet was a CR; what it was is not known yet */

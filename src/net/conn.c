@@ -57,6 +57,7 @@ struct ph__conn {
 	int    peer_version; /* of the ServerHello, for words only */
 	SSL   *ssl;
 	struct ph__tls_peer peer;
+	struct ph__arena shown; /* of the certificate last asked for */
 	struct bytes in, out; /* ciphertext */
 	size_t sealed;        /* plaintext in records[] */
 	size_t first, count;
@@ -564,10 +565,11 @@ handshake_begin(struct ph__conn *c, struct ph_error *err)
 	BIO_METHOD *method = bio_method(c->peer.tls);
 	BIO *bio = method != NULL ? BIO_new(method) : NULL;
 
+	if (bio == NULL)
+		ph__fail_nomem(err, PH_STAGE_TLS);
 	if (bio == NULL || (c->ssl = ph__tls_open(&c->peer, err)) == NULL) {
 		BIO_free(bio);
 		ERR_clear_error();
-		ph__fail_nomem(err, PH_STAGE_TLS);
 		return false;
 	}
 	BIO_set_data(bio, c);
@@ -662,6 +664,7 @@ ph__conn_new(struct ph__conn **ret, int fd, bool owned, struct ph__tls *tls, boo
 	c->owned = owned;
 	c->peer.tls = tls;
 	c->peer.enforce = enforce;
+	ph__arena_init(&c->shown, mem);
 	c->transport = (struct ph_transport){ PH_TRANSPORT_INIT, .user = c, .read = conn_read,
 		.write = conn_write, .wait = conn_wait,
 		.start_tls = tls != NULL ? conn_start_tls : NULL };
@@ -687,6 +690,18 @@ ph__conn_wants_write(const struct ph__conn *c)
 	return c->out.off != c->out.len;
 }
 
+bool
+ph__conn_certificate(struct ph__conn *c, size_t i, struct ph_certificate *ret)
+{
+	bool done = c->ssl != NULL && c->state != HANDSHAKING;
+	STACK_OF(X509) *chain = done ? SSL_get_peer_cert_chain(c->ssl) : NULL;
+
+	if (chain == NULL || i >= (size_t)sk_X509_num(chain))
+		return false;
+	ph__arena_reset(&c->shown);
+	return ph__tls_describe(ret, sk_X509_value(chain, (int)i), &c->shown);
+}
+
 /* A session whose connection was not shut down is marked by OpenSSL as not to be resumed (a guard
  * against truncation, which SMTP does not need), so it is told that both sides have done so. */
 static void
@@ -704,6 +719,7 @@ tls_end(struct ph__conn *c)
 	SSL_free(c->ssl);
 	ERR_clear_error();
 	ph__free(c->mem, c->peer.problem);
+	ph__arena_done(&c->shown);
 	bytes_release(c, &c->in);
 	bytes_release(c, &c->out);
 }

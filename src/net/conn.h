@@ -35,6 +35,10 @@ const struct ph_transport *ph__conn_transport(struct ph__conn *c);
 int ph__conn_fd(const struct ph__conn *c);
 /* Whether poll() should wait for writing too (ciphertext is left over, or a handshake wants it). */
 bool ph__conn_wants_write(const struct ph__conn *c);
+/* The i-th certificate that the peer of a finished handshake has shown, or showed when the session was
+ * made that was resumed; false past the last, in clear, and when memory is out. *ret borrows until the
+ * next call. */
+bool ph__conn_certificate(struct ph__conn *c, size_t i, struct ph_certificate *ret);
 /* Sends close_notify if TLS is up and the socket takes it at once; closes when owned. */
 void ph__conn_free(struct ph__conn **c);
 

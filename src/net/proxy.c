@@ -30,6 +30,7 @@
 #include "base/bounds.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "net/host.h"
 
@@ -525,7 +526,7 @@ on_header(struct ph__tunnel *t, struct ph_error *err)
 		ph__buf_reset(&t->header);
 		return PH_IO_AGAIN;
 	}
-	snprintf(words, sizeof words, "%.*s", (int)(said.len < 90 ? said.len : 90), said.ptr);
+	ph__escape_into(words, sizeof words, said, false);
 	return http_refused(t, code, words, err);
 }
 

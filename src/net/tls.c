@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/escape.h"
 #include "base/str.h"
 
 static enum ph_code
@@ -304,6 +305,41 @@ pin_matches(const struct ph__tls *tls, X509 *leaf)
 	return false;
 }
 
+/* ---- application protocols */
+
+/* "a,b" as RFC 7301 §3.1 has it: each name behind its length. */
+static enum ph_code
+take_alpn(struct ph__tls *tls, const struct ph_tls_opts *opts, struct ph_error *err)
+{
+	unsigned char wire[PH__ALPN_MAX];
+	struct ph_str rest = ph__str(opts->alpn);
+	size_t n = 0;
+
+	if (opts->alpn == NULL)
+		return PH_OK;
+	if (rest.len >= sizeof wire)
+		return ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_LIMIT,
+		                "the application protocols (ALPN) are %zu octets, more than %d", rest.len,
+		                PH__ALPN_MAX - 1);
+	while (rest.ptr != NULL) {
+		struct ph_str name = ph__str_cut(&rest, ',');
+
+		if (name.len == 0 || name.len > PH__ALPN_NAME_MAX) {
+			ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+			         "a name among the application protocols (ALPN) \"%.100s\" has %zu octets; "
+			         "it must have 1 to %d", opts->alpn, name.len, PH__ALPN_NAME_MAX);
+			ph__hint(err, "names with commas between: a,b");
+			return PH_ECONFIG;
+		}
+		wire[n++] = (unsigned char)name.len;
+		memcpy(wire + n, name.ptr, name.len); /* @UNSAFE: a length takes its comma's place */
+		n += name.len;
+	}
+	if (SSL_CTX_set_alpn_protos(tls->ctx, wire, (unsigned)n) != 0) /* 0 is good */
+		return ph__fail_nomem(err, PH_STAGE_PREPARE);
+	return PH_OK;
+}
+
 /* ---- verification */
 
 static void
@@ -463,12 +499,36 @@ make_context(struct ph__tls *tls, struct ph_error *err)
 	return set_versions(tls, err);
 }
 
+/* By hand, TLS may never be asked for, and a context costs as much as a few messages. What was named to
+ * be read is read at once all the same, for its errors. */
+static bool
+may_wait(const struct ph_tls_opts *o)
+{
+	return o->mode == PH_TLS_BY_HAND && o->ca_file == NULL && o->ca_dir == NULL &&
+		o->cert_file == NULL && o->key_file == NULL && o->alpn == NULL;
+}
+
+static enum ph_code
+make_late_context(struct ph__tls *tls, struct ph_error *err)
+{
+	enum ph_code rc = make_context(tls, err);
+
+	if (rc == PH_OK && !tls->insecure && tls->pin_count == 0)
+		rc = trust_system(tls, err);
+	if (rc == PH_OK)
+		return PH_OK;
+	SSL_CTX_free(tls->ctx);
+	tls->ctx = NULL;
+	return rc;
+}
+
 enum ph_code
 ph__tls_new(struct ph__tls **ret, const struct ph_tls_opts *opts, const char *host,
             const struct ph_allocator *mem, struct ph_error *err)
 {
 	struct ph__tls *tls = ph__alloc0(mem, sizeof *tls);
 	const char *name = opts->server_name != NULL ? opts->server_name : host;
+	bool late = may_wait(opts);
 	enum ph_code rc = PH_OK;
 
 	if (tls == NULL)
@@ -479,14 +539,16 @@ ph__tls_new(struct ph__tls **ret, const struct ph_tls_opts *opts, const char *ho
 	tls->min_version = opts->min_version;
 	if (name != NULL && !ph__host_parse(&tls->name, name, "TLS server name", PH_ECONFIG, err))
 		rc = PH_ECONFIG;
-	if (rc == PH_OK)
+	if (rc == PH_OK && !late)
 		rc = make_context(tls, err);
-	if (rc == PH_OK && !tls->insecure && opts->pin_count == 0)
+	if (rc == PH_OK && !late && !tls->insecure && opts->pin_count == 0)
 		rc = trust(tls, opts, err);
 	if (rc == PH_OK)
 		rc = load_identity(tls, opts, err);
 	if (rc == PH_OK)
 		rc = take_pins(tls, opts, err);
+	if (rc == PH_OK)
+		rc = take_alpn(tls, opts, err);
 	ERR_clear_error();
 	if (rc < 0) {
 		ph__tls_free(&tls);
@@ -535,6 +597,8 @@ ph__tls_open(struct ph__tls_peer *peer, struct ph_error *err)
 {
 	SSL *ssl;
 
+	if (peer->tls->ctx == NULL && make_late_context(peer->tls, err) != PH_OK)
+		return NULL;
 	ERR_clear_error();
 	ssl = SSL_new(peer->tls->ctx);
 	if (ssl == NULL || SSL_set_app_data(ssl, peer) != 1 || !set_name(ssl, &peer->tls->name)) {
@@ -547,6 +611,36 @@ ph__tls_open(struct ph__tls_peer *peer, struct ph_error *err)
 	if (!peer->tls->no_resume)
 		offer_session(peer, ssl);
 	return ssl;
+}
+
+/* TLS 1.3 always has a named group, before it there may be a key of the server's own (DHE), or none
+ * (RSA key exchange). */
+static void
+take_group(SSL *ssl, char *buf, size_t size)
+{
+	int nid = (int)SSL_get_negotiated_group(ssl);
+	const char *name = OBJ_nid2sn(nid);
+	EVP_PKEY *key = NULL;
+
+	if (name == NULL) /* a provider's, without a number of OpenSSL's */
+		name = SSL_group_to_name(ssl, nid);
+	if (nid != NID_undef && name != NULL)
+		snprintf(buf, size, "%s", name);
+	else if (SSL_get_peer_tmp_key(ssl, &key) == 1)
+		ph__tls_key_text(buf, size, key);
+	EVP_PKEY_free(key);
+	ERR_clear_error();
+}
+
+static void
+take_protocol(SSL *ssl, char *buf, size_t size)
+{
+	const unsigned char *name;
+	unsigned n;
+
+	SSL_get0_alpn_selected(ssl, &name, &n);
+	if (n != 0)
+		ph__escape_into(buf, size, (struct ph_str){ (const char *)name, n }, false);
 }
 
 /* tls-exporter (RFC 9266 §2) where the exporter is bound to the whole handshake, TLS 1.3. tls-unique
@@ -585,8 +679,11 @@ ph__tls_facts(const struct ph__tls_peer *peer, SSL *ssl, struct ph_tls_facts *fa
 	snprintf(f.cipher, sizeof f.cipher, "%s", SSL_get_cipher_name(ssl));
 	snprintf(f.peer_name, sizeof f.peer_name, "%s", peer->tls->name.name);
 	if (!f.verified)
-		snprintf(f.problem, sizeof f.problem, "%s",
-		         peer->problem != NULL ? peer->problem : "out of memory for the reason");
+		snprintf(f.problem, sizeof f.problem, "%s", peer->problem != NULL ? peer->problem :
+		         SSL_get0_peer_certificate(ssl) == NULL ? "the server showed no certificate" :
+		         "out of memory for the reason");
+	take_protocol(ssl, f.alpn, sizeof f.alpn);
+	take_group(ssl, f.group, sizeof f.group);
 	ph__tls_bindings(ssl, &f);
 	memcpy(facts, &f, facts->size < sizeof f ? facts->size : sizeof f);
 }

@@ -3,8 +3,9 @@
 #define PH_NET_TLS_H
 /* What conn.c, tls*.c share; nobody else includes it. */
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include "base/bounds.h"
-#include "base/mem.h"
+#include "base/buf.h"
 #include "net/conn.h"
 #include "net/host.h"
 
@@ -19,7 +20,7 @@ struct ph__tls_session {
 
 struct ph__tls {
 	const struct ph_allocator *mem;
-	SSL_CTX    *ctx;
+	SSL_CTX    *ctx;      /* NULL: made with the first handshake */
 	BIO_METHOD *bio;      /* of conn.c; made with the first connection */
 	struct ph__host name; /* name[0] == 0: there is none to verify */
 	bool        insecure, no_resume;
@@ -40,7 +41,8 @@ struct ph__tls_peer {
 	struct ph_error *err;  /* the caller's, while the handshake is called */
 };
 
-/* An SSL ready to connect: name, SNI, a session to resume. NULL and *err when memory is out. */
+/* An SSL ready to connect: name, SNI, a session to resume. NULL and *err when memory is out, or there can
+ * be no context. */
 SSL *ph__tls_open(struct ph__tls_peer *peer, struct ph_error *err);
 /* Whether the peer of a finished handshake is proved: by itself, or by the session it resumed. */
 bool ph__tls_proved(const struct ph__tls_peer *peer, const SSL *ssl);
@@ -66,5 +68,19 @@ void ph__tls_reason(char *buf, size_t size);
 
 /* SHA-256 of the certificate and of its public key (SubjectPublicKeyInfo). */
 bool ph__tls_digests(X509 *cert, unsigned char whole[PH__SHA256], unsigned char key[PH__SHA256]);
+
+/* ---- certificates (tls_certificate.c) */
+
+/* Fills ret up to its size; what it points at lies in `a`. False: memory is out, *ret untouched. */
+bool ph__tls_describe(struct ph_certificate *ret, X509 *cert, struct ph__arena *a);
+/* The pieces, for words; escaped, cut between characters. "CN=mail.example.org,O=Example" (RFC 4514);
+ * false: memory is out. */
+bool ph__tls_name_text(char *buf, size_t size, const X509_NAME *name);
+/* Adds a DNS name or an address; false: it is neither. */
+bool ph__tls_alt_name(struct ph__buf *w, const GENERAL_NAME *g);
+/* "EC prime256v1", "RSA 2048". */
+void ph__tls_key_text(char *buf, size_t size, const EVP_PKEY *key);
+/* Lower-case hex of as many octets as fit. */
+void ph__tls_hex(char *buf, size_t size, const unsigned char *p, size_t n);
 
 #endif

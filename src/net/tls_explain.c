@@ -8,7 +8,6 @@
  * do not is `config`; a handshake that merely ended is `deferred`. */
 #include "net/tls.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -21,18 +20,15 @@
 
 #define WORDS_MAX  2048
 #define NAMES_MAX  6   /* of a certificate; some have hundreds */
-#define NAME_ROOM  160 /* of one distinguished name */
+#define NAME_ROOM  160 /* of one name */
 
 static void
-add_hex(struct ph__buf *w, const unsigned char *p, size_t n)
+add_hex(struct ph__buf *w, const unsigned char digest[PH__SHA256])
 {
-	static const char digits[] = "0123456789abcdef";
-	size_t i;
+	char text[PH__PIN_TEXT];
 
-	for (i = 0; i < n; i++) {
-		ph__buf_add_char(w, digits[p[i] >> 4]);
-		ph__buf_add_char(w, digits[p[i] & 15]);
-	}
+	ph__tls_hex(text, sizeof text, digest, PH__SHA256);
+	ph__buf_add_str(w, text);
 }
 
 static void
@@ -47,42 +43,27 @@ add_date(struct ph__buf *w, const ASN1_TIME *t)
 		             tm.tm_mday, tm.tm_hour, tm.tm_min);
 }
 
-/* "CN=mail.example.org,O=Example". */
 static void
 add_dn(struct ph__buf *w, const X509_NAME *name)
 {
-	BIO *out = BIO_new(BIO_s_mem());
-	char *p;
-	long n;
+	char text[NAME_ROOM];
 
-	if (out == NULL || X509_NAME_print_ex(out, name, 0, XN_FLAG_SEP_COMMA_PLUS | XN_FLAG_FN_SN |
-	                                      (ASN1_STRFLGS_RFC2253 & ~ASN1_STRFLGS_ESC_MSB)) < 0 ||
-	    (n = BIO_get_mem_data(out, &p)) <= 0)
-		ph__buf_add_str(w, "(no name)");
-	else
-		ph__escape(w, (struct ph_str){ p, n < NAME_ROOM ? (size_t)n : NAME_ROOM }, false);
-	BIO_free(out);
+	ph__tls_name_text(text, sizeof text, name);
+	ph__buf_add_str(w, text[0] != '\0' ? text : "(no name)");
 }
 
 static bool
 add_general_name(struct ph__buf *w, const GENERAL_NAME *g, bool first)
 {
-	char ip[INET6_ADDRSTRLEN];
-	const ASN1_STRING *s = g->d.ia5; /* the same place for d.ip */
-	size_t n;
+	struct ph__buf one;
+	bool known;
 
-	if (g->type != GEN_DNS && g->type != GEN_IPADD)
-		return false;
-	n = (size_t)ASN1_STRING_length(s);
-	if (!first)
-		ph__buf_add_str(w, ", ");
-	if (g->type == GEN_DNS)
-		ph__escape(w, (struct ph_str){ (const char *)ASN1_STRING_get0_data(s),
-		                               n < NAME_ROOM ? n : NAME_ROOM }, false);
-	else if ((n == 4 || n == 16) &&
-	         inet_ntop(n == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(s), ip, sizeof ip))
-		ph__buf_add_str(w, ip);
-	return true;
+	ph__buf_init(&one, w->mem, NAME_ROOM);
+	known = ph__tls_alt_name(&one, g);
+	if (known)
+		ph__buf_addf(w, "%s%s", first ? "" : ", ", ph__buf_cstr(&one));
+	ph__buf_done(&one);
+	return known;
 }
 
 static void
@@ -236,7 +217,7 @@ hint_cert(struct ph_error *err, const struct ph__tls *tls, enum ph_cause cause, 
 
 	ph__buf_init(&pin, tls->mem, PH__PIN_TEXT);
 	if (ph__tls_digests(leaf, whole, key))
-		add_hex(&pin, key, sizeof key);
+		add_hex(&pin, key);
 	usable_name(leaf, name, sizeof name);
 	switch (cause) {
 	case PH_CAUSE_CERT_EXPIRED:
@@ -299,9 +280,9 @@ ph__tls_explain_pin(struct ph_error *err, const struct ph__tls *tls, X509 *leaf)
 	ph__buf_addf(&w, "the certificate of %s matches no pin", peer_of(tls));
 	if (leaf != NULL && ph__tls_digests(leaf, whole, key)) {
 		ph__buf_add_str(&w, "; seen: key sha256:");
-		add_hex(&w, key, sizeof key);
+		add_hex(&w, key);
 		ph__buf_add_str(&w, ", certificate sha256:");
-		add_hex(&w, whole, sizeof whole);
+		add_hex(&w, whole);
 		ph__buf_add_str(&w, "; it is for ");
 		add_names(&w, leaf);
 	}
@@ -424,6 +405,9 @@ static const struct alert {
 	  "it demands stronger ciphers than we have", "" },
 	{ TLS1_AD_UNRECOGNIZED_NAME, PH_ESECURITY, PH_CAUSE_CERT_NAME,
 	  "it has no certificate for that name", "say which name it has: --tls-name NAME" },
+	{ TLS1_AD_NO_APPLICATION_PROTOCOL, PH_ECONFIG, PH_CAUSE_HANDSHAKE,
+	  "it speaks none of the application protocols that were offered (ALPN)",
+	  "offer none, which is what SMTP does" },
 	{ TLS1_AD_INTERNAL_ERROR, PH_EDEFERRED, PH_CAUSE_HANDSHAKE,
 	  "it has an error of its own", "its operator's log says more; try again later" },
 };

@@ -16,15 +16,17 @@ is_local_relay(const struct ph__wish *w)
 	return t == NULL ||
 	       (t->mode == PH_TLS_DEFAULT && !t->insecure && t->ca_file == NULL && t->ca_dir == NULL &&
 	        t->pin_count == 0 && t->server_name == NULL && t->cert_file == NULL &&
-	        t->min_version == PH_TLS_VERSION_DEFAULT);
+	        t->min_version == PH_TLS_VERSION_DEFAULT && !t->record_only && t->alpn == NULL);
 }
 
 static enum ph_tls_mode
 mode_of(const struct ph__wish *w)
 {
-	if (w->tls != NULL && w->tls->mode != PH_TLS_DEFAULT)
-		return w->tls->mode;
-	return w->server->implicit_tls ? PH_TLS_IMPLICIT : PH_TLS_STARTTLS;
+	enum ph_tls_mode mode = w->tls != NULL ? w->tls->mode : PH_TLS_DEFAULT;
+
+	if (w->server->implicit_tls && (mode == PH_TLS_DEFAULT || mode == PH_TLS_BY_HAND))
+		return PH_TLS_IMPLICIT;
+	return mode != PH_TLS_DEFAULT ? mode : PH_TLS_STARTTLS;
 }
 
 struct ph__policy
@@ -32,7 +34,8 @@ ph__policy_of(const struct ph__wish *w)
 {
 	bool pinned = w->tls != NULL && w->tls->pin_count != 0;
 	bool insecure = w->tls != NULL && w->tls->insecure;
-	struct ph__policy p = { .enforce = !insecure, .name = pinned ? "pin" : "required" };
+	bool recorded = w->tls != NULL && w->tls->record_only;
+	struct ph__policy p = { .enforce = !insecure && !recorded, .name = pinned ? "pin" : "required" };
 
 	if (is_local_relay(w))
 		return (struct ph__policy){ PH__LINK_IF_OFFERED, false, false, true, "loopback" };
@@ -43,6 +46,11 @@ ph__policy_of(const struct ph__wish *w)
 		p.link = PH__LINK_CLEAR;
 		p.enforce = false;
 		p.name = NULL; /* the record says: mode none, no policy */
+		break;
+	case PH_TLS_BY_HAND:
+		p.link = PH__LINK_CLEAR;
+		if (!w->tls_up)
+			p.name = NULL;
 		break;
 	case PH_TLS_IMPLICIT:
 		p.link = PH__LINK_IMPLICIT;
@@ -55,12 +63,30 @@ ph__policy_of(const struct ph__wish *w)
 }
 
 enum ph_code
-ph__may_authenticate(const struct ph__policy *policy, const struct ph__wish *w, bool tls_up,
-                     bool verified, struct ph_error *err)
+ph__check_peer(const struct ph__policy *policy, const struct ph_tls_facts *facts,
+               struct ph_error *err)
 {
-	bool insecure = w->tls != NULL && w->tls->insecure;
-	bool off = w->tls != NULL && w->tls->mode == PH_TLS_OFF;
+	if (!policy->enforce || facts->verified || facts->waived)
+		return PH_OK;
+	return ph__fail(err, PH_ESECURITY, PH_STAGE_TLS, PH_CAUSE_CERT_OTHER,
+	                "the server has not proved who it is%s%.200s",
+	                facts->problem[0] != '\0' ? ": " : "", facts->problem);
+}
 
+static bool
+is_good_for_credentials(const struct ph__wish *w, const struct ph_tls_facts *facts)
+{
+	enum ph_tls_mode mode = w->tls != NULL ? w->tls->mode : PH_TLS_DEFAULT;
+
+	if (facts != NULL)
+		return facts->verified || facts->waived || (w->tls != NULL && w->tls->insecure);
+	return w->loopback && (mode == PH_TLS_OFF || mode == PH_TLS_BY_HAND);
+}
+
+enum ph_code
+ph__may_authenticate(const struct ph__policy *policy, const struct ph__wish *w,
+                     const struct ph_tls_facts *facts, struct ph_error *err)
+{
 	if (policy->forbids_auth) {
 		ph__fail(err, PH_ESECURITY, PH_STAGE_AUTH, PH_CAUSE_CLEAR_AUTH,
 		         "credentials are not sent over a link whose security is left to chance "
@@ -68,9 +94,9 @@ ph__may_authenticate(const struct ph__policy *policy, const struct ph__wish *w, 
 		ph__hint(err, "use --tls=starttls or --tls=implicit");
 		return PH_ESECURITY;
 	}
-	if ((tls_up && (verified || insecure)) || (off && w->loopback) || w->allow_clear_auth)
+	if (is_good_for_credentials(w, facts) || w->allow_clear_auth)
 		return PH_OK;
-	if (tls_up)
+	if (facts != NULL)
 		ph__fail(err, PH_ESECURITY, PH_STAGE_AUTH, PH_CAUSE_CLEAR_AUTH,
 		         "the server has not proved who it is; credentials are not sent to it");
 	else

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <posthaste/error.h>
 #include <posthaste/tls.h>
+#include <posthaste/transport.h>
 #include "route/server.h"
 
 enum ph__link { PH__LINK_CLEAR, PH__LINK_STARTTLS, PH__LINK_IMPLICIT, PH__LINK_IF_OFFERED };
@@ -16,7 +17,7 @@ struct ph__policy {
 	bool fall_back;         /* a failed handshake: once more in clear, on a new connection */
 	bool forbids_auth;      /* no credentials, whatever the link shows */
 	const char *name;       /* the record's: required, opportunistic, loopback, pin; static;
-	                           NULL where TLS is switched off */
+	                           NULL where TLS is switched off, or is by hand and not up */
 };
 
 /* What was asked for. */
@@ -26,14 +27,19 @@ struct ph__wish {
 	bool has_user;
 	bool allow_clear_auth;
 	bool loopback;                 /* the address dialled; false behind a proxy */
+	bool tls_up;                   /* by now */
 };
 
 struct ph__policy ph__policy_of(const struct ph__wish *wish);
 
-
-/* Credentials need a verified link, or --insecure's word, or --tls=off to this very machine; in clear
- * or unverified elsewhere only if that was asked for. PH_ESECURITY with a hint. */
+/* PH_ESECURITY when the peer has not proved what the policy asks for. A transport of ours refuses in
+ * the handshake already; a lent one only reports. */
+enum ph_code ph__check_peer(const struct ph__policy *policy, const struct ph_tls_facts *facts,
+                            struct ph_error *err);
+/* Credentials need a verified link, or the word of --insecure or of who lent the TLS, or no TLS by
+ * choice to this very machine; in clear or unverified elsewhere only if that was asked for. facts NULL:
+ * the link is in clear. PH_ESECURITY with a hint. */
 enum ph_code ph__may_authenticate(const struct ph__policy *policy, const struct ph__wish *wish,
-                                  bool tls_up, bool verified, struct ph_error *err);
+                                  const struct ph_tls_facts *facts, struct ph_error *err);
 
 #endif

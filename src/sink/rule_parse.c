@@ -49,7 +49,7 @@ wrong(struct parser *q, const char *at, const char *what)
 		dots = "...";
 	}
 	n = strlen(from);
-	for (n = n < MARK_COLUMNS ? n : MARK_COLUMNS; ((unsigned char)from[n] & 0xc0) == 0x80; )
+	for (n = n < MARK_COLUMNS ? n : MARK_COLUMNS; n != 0 && ((unsigned char)from[n] & 0xc0) == 0x80; )
 		n--;
 	return ph__fail(q->err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT, "%s: %s\n  %s%.*s\n  %*s^",
 	                q->where, what, dots, (int)n, from,

@@ -66,7 +66,7 @@ static bool
 is_8bit_midway(const struct ph_smtp *s, const struct ph_txn *t)
 {
 	return t->lines.eight_bit && !ph__offers(s, PH__EXT_8BITMIME) &&
-	       t->ends != PH_LINE_ENDS_BINARY && !t->bare;
+	       !s->opts.lenient && t->ends != PH_LINE_ENDS_BINARY && !t->bare;
 }
 
 static enum ph_code

@@ -12,6 +12,12 @@ capped(const struct ph_smtp *s, uint64_t ms)
 	return s->opts.timeout_ms != 0 && s->opts.timeout_ms < ms ? s->opts.timeout_ms : ms;
 }
 
+void
+ph__session_set_timeout(struct ph_smtp *s, uint64_t timeout_ms)
+{
+	s->opts.timeout_ms = timeout_ms;
+}
+
 /* Clocks start here, with the time the driver tells: a session may have been idle for long. */
 static void
 wind_clocks(struct ph_smtp *s)

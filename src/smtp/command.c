@@ -35,22 +35,35 @@ can_command(const struct ph_smtp *s)
 	       s->cur == NULL && !s->winding;
 }
 
+/* A line by hand that is no verb, behind a 334 or put ahead of it: a response, whatever it says. Verbs
+ * are verbs there, too: none is the base64 of anything readable as we write it, and a STARTTLS that was
+ * not seen would leave the link in clear. */
+static bool
+answers_challenge(const struct ph_smtp *s)
+{
+	const struct ph__flight *f = ph__session_newest(s);
+
+	return s->hide_next || (f != NULL && (f->verb == PH__V_AUTH || f->verb == PH__V_AUTH_STEP));
+}
+
 /* AUTH's arguments but for the mechanism, and whatever answers a challenge, are secret. */
 static void
-trace_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_str args)
+trace_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_str args, bool spaced)
 {
 	struct ph_str first = args;
 	char line[PH__PATH_LINE_MAX + 64];
 
 	if (!s->opts.trace)
 		return;
-	if (s->hide_next && !ph__str_eq(verb, ph__str("*"))) {
+	if ((s->hide_next || v == PH__V_AUTH_STEP) && !s->opts.show_secrets &&
+	    !ph__str_eq(verb, ph__str("*"))) {
 		ph__trace(s, '>', false, ph__str("[hidden]"));
 		return;
 	}
-	while (first.len != 0 && v == PH__V_AUTH && memchr(first.ptr, ' ', first.len) != NULL)
+	while (first.len != 0 && v == PH__V_AUTH && !s->opts.show_secrets &&
+	       memchr(first.ptr, ' ', first.len) != NULL)
 		first.len--;
-	snprintf(line, sizeof line, "%.*s%s%.*s%s", (int)verb.len, verb.ptr, args.len != 0 ? " " : "",
+	snprintf(line, sizeof line, "%.*s%s%.*s%s", (int)verb.len, verb.ptr, spaced ? " " : "",
 	         (int)first.len, first.ptr, first.len != args.len ? " [hidden]" : "");
 	ph__trace(s, '>', false, ph__str(line));
 }
@@ -58,11 +71,14 @@ trace_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_
 /* To know it again if the server sends it back: what answers a challenge, and AUTH's arguments
  * behind the mechanism. */
 static bool
-keep_secret(struct ph_smtp *s, struct ph_str verb, struct ph_str args)
+keep_secret(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_str args)
 {
-	const char *space = args.len != 0 ? memrchr(args.ptr, ' ', args.len) : NULL;
-	struct ph_str secret = s->hide_next ? verb : (struct ph_str){ NULL, 0 };
+	const char *space;
+	struct ph_str secret = v != PH__V_AUTH ? verb : (struct ph_str){ NULL, 0 };
 
+	while (args.len != 0 && args.ptr[args.len - 1] == ' ')
+		args.len--;
+	space = args.len != 0 ? memrchr(args.ptr, ' ', args.len) : NULL;
 	if (space != NULL)
 		secret = (struct ph_str){ space + 1, (size_t)(args.ptr + args.len - space) - 1 };
 	if (secret.len < PH__SECRET_MIN)
@@ -73,15 +89,15 @@ keep_secret(struct ph_smtp *s, struct ph_str verb, struct ph_str args)
 }
 
 static bool
-put_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_str args)
+put_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_str args, bool spaced)
 {
-	bool secret = v == PH__V_AUTH || s->hide_next;
-	bool ok = !secret || keep_secret(s, verb, args);
+	bool secret = v == PH__V_AUTH || v == PH__V_AUTH_STEP || s->hide_next;
+	bool ok = !secret || keep_secret(s, v, verb, args);
 
 	if (secret)
 		s->out.copies.secret = true;
 	ok = ok && ph__outq_copy(&s->out, verb.ptr, verb.len);
-	if (args.len != 0)
+	if (spaced)
 		ok = ok && ph__outq_copy(&s->out, " ", 1) && ph__outq_copy(&s->out, args.ptr, args.len);
 	ok = ok && ph__outq_copy(&s->out, "\r\n", 2) && ph__session_push(s, v, NULL, 0, false);
 	s->mails += v == PH__V_MAIL;
@@ -90,16 +106,18 @@ put_command(struct ph_smtp *s, enum ph__verb v, struct ph_str verb, struct ph_st
 	return ok;
 }
 
-/* "AUTH PLAIN …" given as one word is AUTH all the same: understood as such, and hidden. */
-static void
+/* "AUTH PLAIN …" given as one word is AUTH all the same: understood as such, and hidden. True: a space
+ * follows the verb, with or without something behind it. */
+static bool
 split_verb(struct ph_str *name, struct ph_str *args)
 {
 	const char *space = args->len == 0 && name->len != 0 ? memchr(name->ptr, ' ', name->len) : NULL;
 
 	if (space == NULL)
-		return;
+		return args->len != 0;
 	*args = (struct ph_str){ space + 1, (size_t)(name->ptr + name->len - space) - 1 };
 	name->len -= args->len + 1;
+	return true;
 }
 
 /* The verb's words and the arguments as one line, to be taken apart as such. */
@@ -130,14 +148,18 @@ ph_smtp_command(struct ph_smtp *s, const char *verb, const char *arguments, stru
 {
 	struct ph_str name = ph__str(verb), args = ph__str(arguments);
 	enum ph__verb v;
+	bool spaced;
 	size_t max;
 
 	if (name.len != 0 && args.len != 0 && memchr(name.ptr, ' ', name.len) != NULL)
 		return joined(s, name, args, err);
 
-	split_verb(&name, &args);
+	spaced = split_verb(&name, &args);
 	v = ph__verb_of(name);
-	max = v == PH__V_AUTH || v == PH__V_RAW ? PH__AUTH_LINE_MAX : PH__PATH_LINE_MAX;
+	if (v == PH__V_RAW && answers_challenge(s))
+		v = PH__V_AUTH_STEP;
+	max = v == PH__V_AUTH || v == PH__V_AUTH_STEP || v == PH__V_RAW ? PH__AUTH_LINE_MAX
+	                                                                : PH__PATH_LINE_MAX;
 	if (ph__str_has_control(name) || ph__str_has_control(args))
 		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 		                "a command with a control character in it would be two commands");
@@ -152,12 +174,30 @@ ph_smtp_command(struct ph_smtp *s, const char *verb, const char *arguments, stru
 	if (v == PH__V_STARTTLS && s->tls) /* RFC 3207 §4.2: and a server that says 220 all the same? */
 		return ph__fail(err, PH_EUSAGE, PH_STAGE_STARTTLS, PH_CAUSE_STATE,
 		                "the connection is under TLS already");
-	if (v == PH__V_AUTH)
+	if (v == PH__V_AUTH || v == PH__V_AUTH_STEP)
 		s->auth_by_mechanism = false;
-	trace_command(s, v, name, args);
-	if (!put_command(s, v, name, args))
+	trace_command(s, v, name, args, spaced);
+	if (!put_command(s, v, name, args, spaced))
 		return ph__fail_nomem(err, PH_STAGE_PREPARE);
 	return PH_OK;
+}
+
+/* A response, or AUTH with one, that goes out as octets. What is longer than a line of AUTH is none. */
+static bool
+keep_raw_secret(struct ph_smtp *s, struct ph_str line)
+{
+	struct ph_str verb;
+	enum ph__verb v;
+
+	while (line.len != 0 && (line.ptr[line.len - 1] == '\n' || line.ptr[line.len - 1] == '\r'))
+		line.len--;
+	if (line.len > PH__AUTH_LINE_MAX)
+		return true;
+	if (s->hide_next)
+		return keep_secret(s, PH__V_AUTH_STEP, line, (struct ph_str){ NULL, 0 });
+	verb = ph__str_word(&line);
+	v = ph__verb_of(verb);
+	return v != PH__V_AUTH || keep_secret(s, v, verb, line);
 }
 
 enum ph_code
@@ -167,7 +207,7 @@ ph_smtp_raw(struct ph_smtp *s, const void *octets, size_t n)
 		return PH_EUSAGE;
 	s->raw = true;
 	ph__tracef(s, '>', "[%zu octets by hand]", n);
-	if (!ph__outq_copy(&s->out, octets, n)) {
+	if (!keep_raw_secret(s, (struct ph_str){ octets, n }) || !ph__outq_copy(&s->out, octets, n)) {
 		ph__end_nomem(s);
 		return PH_ESYSTEM;
 	}
@@ -206,6 +246,25 @@ put_base64(struct ph_smtp *s, const void *p, size_t n)
 	return ok;
 }
 
+/* A line that ends in a secret: it is in the transcript where the options want that. */
+static void
+trace_secret(struct ph_smtp *s, const char *before, const void *p, size_t n)
+{
+	struct ph__buf line;
+
+	ph__buf_init(&line, &s->mem, 4 * PH__AUTH_LINE_MAX);
+	line.secret = true;
+	ph__buf_add_str(&line, before);
+	if (!s->opts.show_secrets)
+		ph__buf_add_str(&line, "[hidden]");
+	else if (n == 0)
+		ph__buf_add_str(&line, *before != '\0' ? "=" : "");
+	else
+		ph__base64_encode(&line, p, n, false);
+	ph__trace(s, '>', false, ph__buf_str(&line));
+	ph__buf_done(&line);
+}
+
 /* "AUTH mechanism" with the initial response, if any: "=" stands for an empty one (RFC 4954 §4). */
 static bool
 put_auth(struct ph_smtp *s, struct ph_str mechanism, const void *initial, size_t len)
@@ -227,6 +286,7 @@ ph_smtp_auth(struct ph_smtp *s, const char *mechanism, const void *initial, size
 	struct ph_str name = ph__str(mechanism);
 	size_t line = 5 + name.len + 1 + (len + 2) / 3 * 4 + 2;
 	bool keep = initial != NULL && line > PH__COMMAND_LINE_MAX;
+	char before[80];
 
 	if (ph__str_has_control(name) || name.len == 0 || name.len > 64 ||
 	    memchr(name.ptr, ' ', name.len) != NULL)
@@ -239,10 +299,15 @@ ph_smtp_auth(struct ph_smtp *s, const char *mechanism, const void *initial, size
 		return not_now(s, err);
 	s->auth_rounds = 0;
 	s->auth_by_mechanism = true;
+	s->hide_next = false;
 	ph__buf_done(&s->auth_initial);
 	if (keep && !ph__buf_add(&s->auth_initial, initial, len))
 		return ph__fail_nomem(err, PH_STAGE_AUTH);
-	ph__tracef(s, '>', "AUTH %s%s", mechanism, initial != NULL && !keep ? " [hidden]" : "");
+	snprintf(before, sizeof before, "AUTH %s ", mechanism);
+	if (initial != NULL && !keep)
+		trace_secret(s, before, initial, len);
+	else
+		ph__tracef(s, '>', "AUTH %s", mechanism);
 	if (!put_auth(s, name, keep ? NULL : initial, len)) {
 		ph__end_nomem(s);
 		return ph__fail_nomem(err, PH_STAGE_AUTH);
@@ -258,7 +323,7 @@ ph_smtp_auth_respond(struct ph_smtp *s, const void *response, size_t len, struct
 	if (len > PH__AUTH_RESPONSE_MAX)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_AUTH, PH_CAUSE_LIMIT,
 		                "the response is over %d octets", PH__AUTH_RESPONSE_MAX);
-	ph__tracef(s, '>', "[hidden]");
+	trace_secret(s, "", response, len);
 	if ((len != 0 && !put_base64(s, response, len)) || !ph__outq_copy(&s->out, "\r\n", 2) ||
 	    !ph__session_push(s, PH__V_AUTH_STEP, NULL, 0, false)) {
 		ph__end_nomem(s);

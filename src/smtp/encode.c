@@ -95,7 +95,7 @@ add_mail_parameters(const struct ph_smtp *s, const struct ph_txn *t, struct line
 		ADD_LITERAL(l, " BODY=BINARYMIME");
 	else if (ph__offers(s, PH__EXT_8BITMIME) && (!t->facts.known || t->facts.eight_bit))
 		ADD_LITERAL(l, " BODY=8BITMIME");
-	if (ph__txn_needs_utf8(t))
+	if (ph__txn_needs_utf8(t) && ph__offers(s, PH__EXT_SMTPUTF8)) /* not offered: lenient */
 		ADD_LITERAL(l, " SMTPUTF8");
 	if (t->require_tls)
 		ADD_LITERAL(l, " REQUIRETLS");

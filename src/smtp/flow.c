@@ -160,6 +160,8 @@ begin_next(struct ph_smtp *s)
 	t->rides = s->count != 0 && ph__session_newest(s)->verb == PH__V_BODY;
 	t->phase = PH__TXN_ENVELOPE;
 	ph__lines_init(&t->lines, t->ends, !t->chunked);
+	if (s->opts.lenient)
+		t->lines.line_max = PH__LINE_ANY;
 	if (t->chunked)
 		s->chunked_unanswered++;
 	s->exclusive |= is_exclusive(t);
@@ -194,11 +196,20 @@ leave_envelope(struct ph_smtp *s, struct ph_txn *t)
 	}
 }
 
+/* Messages want EHLO or HELO answered; one by hand is for the server to refuse. */
+static bool
+may_transact(const struct ph_smtp *s)
+{
+	const struct ph_txn *t = s->cur != NULL ? s->cur : s->upcoming;
+
+	return s->phase == PH__READY || (s->phase == PH__HELLO && t != NULL && t->bare);
+}
+
 /* Writes whatever the rules let out now. */
 void
 ph__session_send_more(struct ph_smtp *s)
 {
-	while (s->phase == PH__READY && !s->winding) {
+	while (may_transact(s) && !s->winding) {
 		struct ph_txn *t = s->cur;
 		enum ph__verb v;
 
@@ -276,7 +287,8 @@ ph__session_lost_riders(const struct ph_smtp *s)
 static enum ph_code
 submit(struct ph_smtp *s, struct ph_txn *t, const struct ph_source_facts *facts)
 {
-	if (s->phase != PH__READY || s->winding || t->phase != PH__TXN_IDLE ||
+	if ((s->phase != PH__READY && !(t->bare && s->phase == PH__HELLO)) || s->winding ||
+	    t->phase != PH__TXN_IDLE ||
 	    (!t->bare && ph__session_is_spent(s)))
 		return PH_EUSAGE;
 	ph__txn_start(t, facts);

@@ -148,7 +148,6 @@ ph__on_quit(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply
 void
 ph__on_other(struct ph_smtp *s, const struct ph__flight *f, const struct ph_reply *r)
 {
-	s->hide_next = r->code == 334; /* AUTH spoken by hand: what answers this is secret */
 	ph__session_tell_reply(s, f->verb, r);
 }
 

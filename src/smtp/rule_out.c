@@ -33,7 +33,7 @@ is_too_large(struct ph_smtp *s, struct ph_txn *t)
 }
 
 static bool
-has_bad_content(struct ph_txn *t)
+has_bad_content(const struct ph_smtp *s, struct ph_txn *t)
 {
 	const char *what = NULL;
 
@@ -43,7 +43,7 @@ has_bad_content(struct ph_txn *t)
 		what = "a NUL octet";
 	else if (t->facts.bare && t->ends == PH_LINE_ENDS_STRICT)
 		what = "a line end that is not CRLF";
-	else if (t->facts.longest_line > PH__LINE_MAX)
+	else if (t->facts.longest_line > PH__LINE_MAX && !s->opts.lenient)
 		what = "a line of more than 998 octets (RFC 5322 §2.1.1)";
 	if (what == NULL)
 		return false;
@@ -59,7 +59,7 @@ has_bad_content(struct ph_txn *t)
 static bool
 lacks_utf8(struct ph_smtp *s, struct ph_txn *t)
 {
-	if (!ph__txn_needs_utf8(t) || ph__offers(s, PH__EXT_SMTPUTF8))
+	if (!ph__txn_needs_utf8(t) || ph__offers(s, PH__EXT_SMTPUTF8) || (s->opts.lenient && !t->utf8))
 		return false;
 	ph__fail(&t->error, PH_EREFUSED, PH_STAGE_MAIL, PH_CAUSE_NOT_OFFERED,
 	         "%s has characters beyond ASCII, and the server does not offer SMTPUTF8 (RFC 6531)",
@@ -73,7 +73,7 @@ static bool
 lacks_8bit(struct ph_smtp *s, struct ph_txn *t)
 {
 	if (ph__txn_is_binary(t) || !t->facts.known || !t->facts.eight_bit ||
-	    ph__offers(s, PH__EXT_8BITMIME))
+	    ph__offers(s, PH__EXT_8BITMIME) || s->opts.lenient)
 		return false;
 	ph__fail(&t->error, PH_EREFUSED, PH_STAGE_MAIL, PH_CAUSE_NOT_OFFERED,
 	         "the message is 8-bit, and the server does not offer 8BITMIME (RFC 6152)");
@@ -199,7 +199,7 @@ cannot_be_held(struct ph_smtp *s, struct ph_txn *t)
 bool
 ph__rule_out(struct ph_smtp *s, struct ph_txn *t)
 {
-	return has_bad_content(t) || lacks_require_tls(s, t) || lacks_binary(s, t) ||
+	return has_bad_content(s, t) || lacks_require_tls(s, t) || lacks_binary(s, t) ||
 	       lacks_utf8(s, t) || lacks_8bit(s, t) || is_too_large(s, t) || misses_deadline(s, t) ||
 	       cannot_be_held(s, t);
 }

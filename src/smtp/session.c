@@ -184,7 +184,7 @@ trace_reply(struct ph_smtp *s, const struct ph_reply *r)
 	struct ph_str rest = { r->text, r->len };
 	bool refused = r->code >= 400;
 
-	if (answers_a_response(s, r))
+	if (answers_a_response(s, r) && !s->opts.show_secrets)
 		rest = ph__str("[hidden]");
 
 	while (s->opts.trace) {
@@ -283,6 +283,15 @@ hide_echo(struct ph_smtp *s, const struct ph_reply *r)
 	return ok;
 }
 
+/* AUTH spoken by hand, as a command or as octets: what answers its 334 is secret. */
+static bool
+asks_by_hand(const struct ph_smtp *s, const struct ph__flight *f)
+{
+	bool is_auth = f->verb == PH__V_AUTH || f->verb == PH__V_AUTH_STEP;
+
+	return s->hide_next || f->verb == PH__V_RAW || (is_auth && !s->auth_by_mechanism);
+}
+
 static void
 take_reply(struct ph_smtp *s, const struct ph_reply *r)
 {
@@ -311,6 +320,7 @@ take_reply(struct ph_smtp *s, const struct ph_reply *r)
 		ph__session_pop(s);
 	s->reply_since = s->now;
 	s->reply_clock = s->count != 0 && s->fifo[s->head].end <= s->out.sent;
+	s->hide_next = r->code == 334 && asks_by_hand(s, &f);
 	ph__verbs[f.verb].on_reply(s, &f, r);
 	if (r->code == 421)
 		end_by_421(s, ph__verbs[f.verb].stage, r);

@@ -163,6 +163,10 @@ bool ph__session_is_spent(const struct ph_smtp *s);
  * that lose it (chasquid 1.11). The session that finds out ends; those after it are told not to. */
 void ph__session_forbid_riding(struct ph_smtp *s);
 bool ph__session_lost_riders(const struct ph_smtp *s);
+/* ph_smtp_opts.timeout_ms, from now on. */
+void ph__session_set_timeout(struct ph_smtp *s, uint64_t timeout_ms);
+/* ph_smtp_opts.trace, from now on. Lines that nobody has taken are forgotten when it ends. */
+void ph__session_set_trace(struct ph_smtp *s, bool trace);
 /* Whether EHLO, HELO or LHLO has been answered, spent or not. */
 bool ph__session_is_open(const struct ph_smtp *s);
 

@@ -30,6 +30,14 @@ ph__trace(struct ph_smtp *s, char direction, bool refused, struct ph_str text)
 }
 
 void
+ph__session_set_trace(struct ph_smtp *s, bool trace)
+{
+	s->opts.trace = trace;
+	if (!trace)
+		s->trace_at = s->trace.len;
+}
+
+void
 ph__tracef(struct ph_smtp *s, char direction, const char *fmt, ...)
 {
 	char line[160];

@@ -203,6 +203,50 @@ DIALOG(a_line_of_998_octets_is_sent,
 	.steps = { OPENED, sent_times(499, "xx"), sent("\r\n.\r\n"), YES },
 	.told = TAKEN)
 
+/* ---- lenient: against the rules, and no harm ---------------------------------------------------- */
+
+DIALOG(a_long_line_goes_when_lenient,
+	.opts.lenient = true,
+	.hello = PIPELINING,
+	.messages = { { ONE, .body = "xx", .times = 3000, .piece = 700 } },
+	.steps = { OPENED, sent_times(3000, "xx"), sent("\r\n.\r\n"), YES },
+	.told = TAKEN)
+
+DIALOG(a_long_line_of_unknown_length_goes_when_lenient,
+	.opts.lenient = true,
+	.hello = PIPELINING,
+	.messages = { { ONE, .body = "xx", .times = 3000, .piece = 700, .unknown = true } },
+	.steps = { OPENED, sent_times(3000, "xx"), sent("\r\n.\r\n"), YES },
+	.told = TAKEN)
+
+DIALOG(eight_bit_and_a_utf8_header_go_undeclared_when_lenient,
+	.opts.lenient = true,
+	.hello = PIPELINING,
+	.messages = { { ONE, .body = "S: \303\251\r\n\r\n\303\251\r\n" } },
+	.steps = { OPENED, sent("S: \303\251\r\n\r\n\303\251\r\n.\r\n"), YES },
+	.told = TAKEN)
+
+DIALOG(eight_bit_found_midway_goes_when_lenient,
+	.opts.lenient = true,
+	.hello = PIPELINING,
+	.messages = { { ONE, .body = "ab\r\n\303\251\r\n", .piece = 4, .unknown = true } },
+	.steps = { OPENED, sent("ab\r\n\303\251\r\n.\r\n"), YES },
+	.told = TAKEN)
+
+DIALOG(a_utf8_address_needs_smtputf8_when_lenient_too,
+	.opts.lenient = true,
+	.hello = PIPELINING,
+	.messages = { { .name = "one", .to = { "\303\251@x.test" }, .body = HI } },
+	.steps = { submit(0) },
+	.told = "one: \303\251@x.test refused refused mail not-offered 5.6.7\n")
+
+DIALOG(a_nul_is_refused_when_lenient_too,
+	.opts.lenient = true,
+	.hello = PIPELINING,
+	.messages = { { ONE, .body = "a\0b\r\n", .body_len = 5 } },
+	.steps = { submit(0) },
+	.told = "one: b@x.test refused input mail content 5.6.0\n")
+
 /* ---- not acceptable, found midway: no dot is sent ---------------------------------------------- */
 
 #define CLOSED "closed deferred body after-surprise\n"
@@ -335,6 +379,12 @@ main(void)
 		cmocka_unit_test(a_bare_lf_is_refused_in_strict),
 		cmocka_unit_test(a_line_of_999_octets_is_refused),
 		cmocka_unit_test(a_line_of_998_octets_is_sent),
+		cmocka_unit_test(a_long_line_goes_when_lenient),
+		cmocka_unit_test(a_long_line_of_unknown_length_goes_when_lenient),
+		cmocka_unit_test(eight_bit_and_a_utf8_header_go_undeclared_when_lenient),
+		cmocka_unit_test(eight_bit_found_midway_goes_when_lenient),
+		cmocka_unit_test(a_utf8_address_needs_smtputf8_when_lenient_too),
+		cmocka_unit_test(a_nul_is_refused_when_lenient_too),
 		cmocka_unit_test(a_nul_found_midway),
 		cmocka_unit_test(a_nul_found_in_a_later_piece),
 		cmocka_unit_test(a_bare_lf_found_midway_in_strict),

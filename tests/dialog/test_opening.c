@@ -347,7 +347,7 @@ DIALOG(secrets_by_hand_are_hidden_too,
 		command("AUTH", "PLAIN AHRpbQB0YW5zdGFhZg=="), sent("AUTH PLAIN AHRpbQB0YW5zdGFhZg==\r\n"),
 		peer("503 again?\r\n"),
 	},
-	.told = "reply AUTH 334\nreply  334\nreply  235\nreply AUTH 503\n",
+	.told = "reply AUTH 334\nreply AUTH 334\nreply AUTH 235\nreply AUTH 503\n",
 	.trace = "> AUTH LOGIN\n< 334 VXNlcm5hbWU6\n> [hidden]\n< 334 UGFzc3dvcmQ6\n> [hidden]\n< 235 ok\n"
 	         "> AUTH PLAIN [hidden]\n< 503 again?\n")
 
@@ -370,7 +370,19 @@ DIALOG(a_password_by_hand_that_comes_back_is_hidden,
 		command("dGFuc3RhYWY=", NULL), sent("dGFuc3RhYWY=\r\n"),
 		peer("535 5.7.8 tanstaaf (dGFuc3RhYWY=) is wrong\r\n"),
 	},
-	.told = "reply AUTH 334\nreply  334\nreply  535 5.7.8\n")
+	.told = "reply AUTH 334\nreply AUTH 334\nreply AUTH 535 5.7.8\n")
+
+DIALOG(a_secret_that_went_as_octets_and_comes_back_is_hidden,
+	.hello = AUTH_PLAIN,
+	.secret = "dGFuc3RhYWY",
+	.steps = {
+		raw("AUTH PLAIN dGFuc3RhYWY=\r\n"), sent("AUTH PLAIN dGFuc3RhYWY=\r\n"), expect_reply,
+		peer("500 what is AUTH PLAIN dGFuc3RhYWY=\r\n"),
+		command("AUTH", "LOGIN"), sent("AUTH LOGIN\r\n"), peer("334 VXNlcm5hbWU6\r\n"),
+		raw("dGFuc3RhYWY=\r\n"), sent("dGFuc3RhYWY=\r\n"), expect_reply,
+		peer("535 5.7.8 dGFuc3RhYWY= is wrong\r\n"),
+	},
+	.told = "reply  500\nreply AUTH 334\nreply  535 5.7.8\n")
 
 /* docmd("AUTH PLAIN", response): what smtplib's users write. */
 DIALOG(a_secret_behind_a_verb_of_two_words_is_hidden,
@@ -503,6 +515,7 @@ main(void)
 		cmocka_unit_test(secrets_by_hand_are_hidden_too),
 		cmocka_unit_test(a_secret_behind_a_verb_of_two_words_is_hidden),
 		cmocka_unit_test(a_secret_by_hand_that_comes_back_is_hidden),
+		cmocka_unit_test(a_secret_that_went_as_octets_and_comes_back_is_hidden),
 		cmocka_unit_test(a_password_by_hand_that_comes_back_is_hidden),
 		cmocka_unit_test(a_secret_that_looks_like_a_verb_is_hidden),
 		cmocka_unit_test(a_message_by_hand),

@@ -334,7 +334,7 @@ json_is_one_valid_line_whatever_the_text(void **state)
 	ph__json_ms(&j, "t", 1250);
 	ph__json_end_object(&j);
 	assert_string_equal(ph__buf_cstr(&b), "{\"a\":\"q\\\"\\\\\\n\\u0001\\u007f\",\"raw\":"
-	                    "\"\\\\xC7\\\\xEB!\",\"raw_b64\":\"x+sh\",\"l\":[1,-1,true],\"n\":null,\"t\":1.2}");
+	                    "\"\\\\xC7\\\\xEB!\",\"raw_b64\":\"x+sh\",\"l\":[1,-1,true],\"n\":null,\"t\":1.250}");
 	ph__buf_done(&b);
 }
 

@@ -439,7 +439,8 @@ a_silent_server_is_given_up_in_time(void **state)
 static void
 refusals_bring_a_hint(void **state)
 {
-	struct peer *p = start(SCRIPT(GREET, "<MAIL", ">553 Mail from must equal authorized user", "<QUIT",
+	struct peer *p = start(SCRIPT(GREET, "<MAIL", ">553 Mail from must equal authorized user",
+	                              "<EXPN", ">550 5.7.1 no", "<QUIT",
 	                              "$", "|", ">220 peer", "<EHLO", ">501 5.5.4 Invalid domain name",
 	                              "<HELO", ">501 5.5.4 Invalid domain name", "<QUIT", "$", "|",
 	                              GREET, "<MAIL", ">250 ok", "<RCPT", ">550 5.1.1 who?", "<QUIT", "$"));
@@ -452,6 +453,8 @@ refusals_bring_a_hint(void **state)
 	OK(ph_client_connect(c, NULL, &err));
 	assert_int_equal(ph_client_mail(c, "a@x.test", NULL, NULL, &why), PH_EREFUSED);
 	assert_non_null(strstr(why.hint, "the account that logged in"));
+	assert_int_equal(ph_client_expn(c, "all", NULL, &why), PH_EREFUSED);
+	assert_string_equal(why.hint, ""); /* of EHLO there was no talk */
 	ph_client_leave(c);
 	assert_int_equal(ph_client_open(c, &why), PH_EREFUSED);
 	assert_non_null(strstr(why.hint, "--helo"));
@@ -542,6 +545,66 @@ a_delivery_takes_tls_and_a_login_as_the_options_ask(void **state)
 	assert_non_null(strstr(p->mind.log, "AUTH PLAIN AGJvYgBwdw==\n"));
 	assert_string_equal(p->mind.body, HI);
 	finish(p);
+}
+
+#define RECORD(...) (&(const struct ph_tls_opts){ PH_TLS_OPTS_INIT, .record_only = true, __VA_ARGS__ })
+#define OFFER ">250-peer", ">250-STARTTLS", ">250 AUTH PLAIN"
+
+static void
+what_is_only_recorded_goes_on_without_credentials(void **state)
+{
+	struct peer *p = start(SCRIPT(
+		">220 peer", "<EHLO", OFFER, "<STARTTLS", ">220 go", "~", "<EHLO", OFFER, "<NOOP", ">250 ok",
+		"$", "|",
+		">220 peer", "<EHLO", OFFER, "<STARTTLS", ">220 go", "~", "<EHLO", OFFER, "<QUIT", "$", "|",
+		">220 peer", "<EHLO", OFFER, "<STARTTLS", ">220 go", "~", "<EHLO", OFFER,
+		"<AUTH", ">235 in", "$"));
+	struct ph_client *c = CLIENT(p, .tls = RECORD(0));
+	struct ph_certificate cert = PH_CERTIFICATE_INIT;
+
+	(void)state;
+	OK(ph_client_connect(c, NULL, &err));
+	assert_false(ph_client_certificate(c, 0, &cert));
+	OK(ph_client_starttls(c, NULL, &err));
+	assert_false(ph_client_tls_facts(c)->verified);
+	assert_non_null(strstr(ph_client_tls_facts(c)->problem, "not signed by a trusted authority"));
+	assert_true(ph_client_tls_facts(c)->group[0] != '\0');
+	assert_true(ph_client_certificate(c, 0, &cert));
+	assert_string_equal(cert.subject, "CN=good");
+	assert_int_equal(cert.name_count, 2);
+	assert_string_equal(cert.names[0], "mx.test");
+	assert_string_equal(cert.names[1], "127.0.0.1");
+	assert_false(ph_client_certificate(c, 1, &cert));
+	OK(ph_client_ehlo(c, NULL, NULL, &err));
+	FAILS(ph_client_login(c, BOB, NULL, &err), PH_ESECURITY, PH_STAGE_AUTH);
+	OK(ph_client_noop(c, NULL, &err));
+	ph_client_close(c);
+	assert_false(ph_client_certificate(c, 0, &cert));
+	ph_client_free(c);
+	c = CLIENT(p, .tls = RECORD(0), .credentials = BOB);
+	assert_int_equal(send_one(c, NULL), PH_ESECURITY);
+	ph_client_free(c);
+	c = CLIENT(p, .tls = RECORD(.ca_file = rig_ca_path));
+	OK(ph_client_connect(c, NULL, &err));
+	OK(ph_client_starttls(c, NULL, &err));
+	assert_true(ph_client_tls_facts(c)->verified);
+	assert_string_equal(ph_client_tls_facts(c)->problem, "");
+	OK(ph_client_ehlo(c, NULL, NULL, &err));
+	OK(ph_client_login(c, BOB, NULL, &err));
+	ph_client_free(c);
+	finish(p);
+}
+
+static void
+application_protocols_are_judged_before_there_is_a_network(void **state)
+{
+	const struct ph_tls_opts tls = { PH_TLS_OPTS_INIT, .alpn = "smtp,,x" };
+	const struct ph_client_opts o = { PH_CLIENT_OPTS_INIT, .server = "smtp://mx.test", .tls = &tls };
+	struct ph_client *c = NULL;
+
+	(void)state;
+	FAILS(ph_client_new(&c, &o, &err), PH_ECONFIG, PH_STAGE_PREPARE);
+	assert_null(c);
 }
 
 static void
@@ -2115,6 +2178,8 @@ main(void)
 		cmocka_unit_test(starttls_forgets_and_verifies),
 		cmocka_unit_test(starttls_is_refused_where_it_cannot_be),
 		cmocka_unit_test(a_delivery_takes_tls_and_a_login_as_the_options_ask),
+		cmocka_unit_test(what_is_only_recorded_goes_on_without_credentials),
+		cmocka_unit_test(application_protocols_are_judged_before_there_is_a_network),
 		cmocka_unit_test(opportunistic_tls_falls_back_once_on_a_new_connection),
 		cmocka_unit_test(opportunistic_tls_does_not_fall_back_from_an_attack_or_a_421),
 		cmocka_unit_test(the_local_relay_is_believed_without_a_certificate),

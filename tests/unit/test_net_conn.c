@@ -30,6 +30,7 @@
 #include "net_ca.h"
 
 #define NAME "mail.example.org"
+#define ZERO_PIN "0000000000000000000000000000000000000000000000000000000000000000"
 #define IGNORE(x) do { if (x) {} } while (0)
 
 static atomic_int sends;
@@ -381,7 +382,7 @@ refused(struct cert_spec spec, const char *host, enum ph_cause cause, const char
 {
 	struct ident id = ca_make(spec);
 	struct ph_tls_facts facts;
-	struct ph_error err;
+	struct ph_error err, none;
 
 	assert_int_equal(meet(&id, OPTS(.ca_file = ca_path), host, true, &facts, &err), PH_IO_ERROR);
 	if (err.cause != cause)
@@ -391,9 +392,9 @@ refused(struct cert_spec spec, const char *host, enum ph_cause cause, const char
 	assert_has(err.text, words);
 	assert_has(err.hint, hint);
 	/* the same, when nothing is enforced, is a fact */
-	assert_int_equal(meet(&id, OPTS(.ca_file = ca_path), host, false, &facts, &err), PH_IO_OK);
+	assert_int_equal(meet(&id, OPTS(.ca_file = ca_path), host, false, &facts, &none), PH_IO_OK);
 	assert_false(facts.verified);
-	assert_has(facts.problem, words);
+	assert_string_equal(facts.problem, err.text);
 	ca_free(&id);
 }
 
@@ -700,6 +701,7 @@ pins_replace_chain_and_name(void **state)
 static void
 bad_configuration_is_told_when_it_is_given(void **state)
 {
+	static char long_alpn[2 + 256 + 1] = "a,", endless_alpn[2049];
 	static const char *const bad_pins[] = { "", "sha256:", "abc", "sha1:00", NULL,
 		"000000000000000000000000000000000000000000000000000000000000000g",
 		"00000000000000000000000000000000000000000000000000000000000000000",
@@ -719,11 +721,21 @@ bad_configuration_is_told_when_it_is_given(void **state)
 		{ OPTS(.cert_file = ca_path, .key_file = key_path), PH_ECONFIG, "mismatch" },
 		{ OPTS(.key_file = key_path), PH_ECONFIG, "both are needed" },
 		{ OPTS(.server_name = "a b"), PH_ECONFIG, "TLS server name" },
+		{ OPTS(.alpn = ""), PH_ECONFIG, "has 0 octets" },
+		{ OPTS(.alpn = ","), PH_ECONFIG, "has 0 octets" },
+		{ OPTS(.alpn = "smtp,"), PH_ECONFIG, "\"smtp,\" has 0 octets" },
+		{ OPTS(.alpn = ",smtp"), PH_ECONFIG, "has 0 octets" },
+		{ OPTS(.alpn = "a,,b"), PH_ECONFIG, "has 0 octets" },
+		{ OPTS(.alpn = long_alpn), PH_ECONFIG, "has 256 octets; it must have 1 to 255" },
+		{ OPTS(.alpn = endless_alpn), PH_ECONFIG, "are 2048 octets, more than 2047" },
 	};
 	struct ph__tls *tls = NULL;
 	size_t i;
 
 	(void)state;
+	memset(long_alpn + 2, 'x', 256);
+	for (i = 0; i < 1024; i++)
+		memcpy(endless_alpn + 2 * i, "x,", 2);
 	for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct ph_error err = PH_ERROR_INIT;
 
@@ -738,6 +750,212 @@ bad_configuration_is_told_when_it_is_given(void **state)
 
 		assert_int_equal(ph__tls_new(&tls, &opts, NAME, &ph__libc_memory, NULL), PH_ECONFIG);
 	}
+}
+
+/* ---- what was agreed on, and who showed what */
+
+static int
+choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in,
+                unsigned len, void *want)
+{
+	unsigned char *chosen;
+
+	(void)ssl;
+	if (SSL_select_next_proto(&chosen, n, want, (unsigned)strlen(want), in, len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*out = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void
+the_application_protocol_is_agreed_on_or_the_want_of_one_explained(void **state)
+{
+	static char much[255 + 1], wire[256 + 1];
+	const struct { const char *offer; const char *want, *got; } rows[] = {
+		{ "smtp", "\4smtp", "smtp" }, { "acme-tls/1,lmtp,smtp", "\4smtp", "smtp" },
+		{ "a\033b", "\3a\033b", "a\\x1Bb" }, { "smtp", NULL, "" }, { NULL, "\4smtp", "" },
+		{ much, wire, "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm" },
+		{ "smtp,lmtp", "\2h2", NULL },
+	};
+
+	(void)state;
+	memset(much, 'm', 255);
+	snprintf(wire, sizeof wire, "\377%s", much);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+			struct server s = { .ctx = server_ctx(&good) };
+			struct ph__tls *tls = tls_make(OPTS(.ca_file = ca_path, .alpn = rows[i].offer), NAME);
+			struct client c;
+
+			SSL_CTX_set_max_proto_version(s.ctx, version);
+			if (rows[i].want != NULL)
+				SSL_CTX_set_alpn_select_cb(s.ctx, choose_protocol, (void *)rows[i].want);
+			server_start(&s, 1, serve_echo);
+			client_open(&c, tls, s.port, true);
+			if (rows[i].got != NULL) {
+				assert_int_equal(client_handshake(&c), PH_IO_OK);
+				assert_string_equal(c.facts.alpn, rows[i].got);
+			} else {
+				assert_int_equal(client_handshake(&c), PH_IO_ERROR);
+				assert_int_equal(c.err.code, PH_ECONFIG);
+				assert_has(c.err.text, "none of the application protocols");
+			}
+			ph__conn_free(&c.conn);
+			ph__tls_free(&tls);
+			server_end(&s);
+		}
+}
+
+static void
+the_key_exchange_is_named(void **state)
+{
+	static const struct { int version; const char *groups, *ciphers, *name; } rows[] = {
+		{ TLS1_3_VERSION, "X25519", NULL, "X25519" },
+		{ TLS1_3_VERSION, "P-256", NULL, "prime256v1" },
+		{ TLS1_3_VERSION, "ffdhe2048", NULL, "ffdhe2048" },
+		{ TLS1_2_VERSION, "X25519", NULL, "X25519" },
+		{ TLS1_2_VERSION, "P-384", NULL, "secp384r1" },
+		{ TLS1_2_VERSION, NULL, "DHE-RSA-AES128-GCM-SHA256", "DH modp_2048" },
+		{ TLS1_2_VERSION, NULL, "AES128-GCM-SHA256", "" },
+	};
+	struct ident rsa = { EVP_RSA_gen(2048), X509_dup(good.cert) };
+
+	(void)state;
+	X509_set_pubkey(rsa.cert, rsa.key);
+	assert_true(X509_sign(rsa.cert, ca.key, EVP_sha256()) > 0);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct server s = { .ctx = server_ctx(&rsa) };
+		struct ph__tls *tls = tls_make(OPTS(.ca_file = ca_path), NAME);
+		struct client c;
+
+		SSL_CTX_set_max_proto_version(s.ctx, rows[i].version);
+		if (rows[i].groups != NULL)
+			assert_int_equal(SSL_CTX_set1_groups_list(s.ctx, rows[i].groups), 1);
+		if (rows[i].ciphers != NULL)
+			assert_int_equal(SSL_CTX_set_cipher_list(s.ctx, rows[i].ciphers), 1);
+		SSL_CTX_set_dh_auto(s.ctx, 1);
+		server_start(&s, 1, serve_echo);
+		client_open(&c, tls, s.port, true);
+		if (client_handshake(&c) != PH_IO_OK)
+			fail_msg("row %zu: %s", i, c.err.text);
+		assert_string_equal(c.facts.group, rows[i].name);
+		ph__conn_free(&c.conn);
+		ph__tls_free(&tls);
+		server_end(&s);
+	}
+	ca_free(&rsa);
+}
+
+static void
+assert_shows(struct client *c, const struct ident *const *ids, size_t count)
+{
+	struct ph_certificate cert = PH_CERTIFICATE_INIT;
+
+	for (size_t i = 0; i < count; i++) {
+		unsigned char *der = NULL;
+		int n = i2d_X509(ids[i]->cert, &der);
+
+		assert_true(ph__conn_certificate(c->conn, i, &cert));
+		assert_int_equal(cert.der_len, n);
+		assert_memory_equal(cert.der, der, (size_t)n);
+		OPENSSL_free(der);
+	}
+	assert_false(ph__conn_certificate(c->conn, count, &cert));
+	assert_false(ph__conn_certificate(c->conn, SIZE_MAX, &cert));
+	assert_int_equal(ERR_peek_error(), 0);
+}
+
+static void
+the_chain_is_told_as_the_server_sent_it(void **state)
+{
+	struct ident middle = ca_make((struct cert_spec){ .cn = "Middle", .ca = true, .issuer = &ca });
+	struct ident leaf = ca_make((struct cert_spec){ .cn = "leaf", .san = "DNS:" NAME,
+	                                                .issuer = &middle });
+	/* what does not belong to it, and the wrong order: told all the same */
+	const struct ident *const shown[] = { &leaf, &ca, &other_ca, &middle };
+
+	(void)state;
+	for (int i = 0; i < 8; i++) { /* TLS 1.2 or 1.3, enforced or not, then resumed */
+		struct server s = { .ctx = server_ctx(&leaf) };
+		struct ph__tls *tls = tls_make(OPTS(.ca_file = i & 4 ? cert_path : ca_path), NAME);
+		struct ph_certificate cert = PH_CERTIFICATE_INIT;
+		struct client c;
+
+		SSL_CTX_set_max_proto_version(s.ctx, i & 1 ? TLS1_3_VERSION : TLS1_2_VERSION);
+		for (size_t k = 1; k < 4; k++)
+			SSL_CTX_add1_chain_cert(s.ctx, shown[k]->cert);
+		server_start(&s, 3, serve_echo);
+		for (int visits = 0; visits < 3; visits++) {
+			client_open(&c, tls, s.port, i & 2 && !(i & 4));
+			assert_false(ph__conn_certificate(c.conn, 0, &cert));
+			assert_int_equal(client_handshake(&c), PH_IO_OK);
+			assert_int_equal(c.facts.resumed, visits != 0);
+			assert_int_equal(c.facts.verified, !(i & 4));
+			assert_shows(&c, shown, 4);
+			client_expect(&c, "220\r\n");
+			assert_shows(&c, shown, 4);
+			assert_true(ph__conn_certificate(c.conn, 0, &cert));
+			assert_string_equal(cert.subject, "CN=leaf");
+			assert_string_equal(cert.issuer, "CN=Middle");
+			assert_int_equal(cert.name_count, 1);
+			assert_string_equal(cert.names[0], NAME);
+			ph__conn_free(&c.conn);
+		}
+		ph__tls_free(&tls);
+		server_end(&s);
+	}
+	ca_free(&leaf);
+	ca_free(&middle);
+}
+
+/* A key that this machine's policy finds too weak is a matter of verification; a version that it
+ * does not have is not. */
+static void
+what_cannot_be_gone_past_stays_an_error(void **state)
+{
+	struct ident weak = { EVP_RSA_gen(1024), X509_dup(good.cert) };
+	const char *const pin = ZERO_PIN;
+	const struct ph_tls_opts pinned = { .pins = &pin, .pin_count = 1 };
+	struct ph_tls_facts facts;
+	struct ph_error err, none;
+
+	(void)state;
+	X509_set_pubkey(weak.cert, weak.key);
+	assert_true(X509_sign(weak.cert, ca.key, EVP_sha256()) > 0);
+	for (int enforce = 1; enforce >= 0; enforce--) {
+		struct server s = { .ctx = SSL_CTX_new(TLS_server_method()) };
+		struct ph__tls *tls = tls_make(OPTS(.ca_file = ca_path, .min_version = PH_TLS_1_3), NAME);
+		struct client c;
+
+		SSL_CTX_set_security_level(s.ctx, 0);
+		assert_int_equal(SSL_CTX_use_certificate(s.ctx, weak.cert), 1);
+		assert_int_equal(SSL_CTX_use_PrivateKey(s.ctx, weak.key), 1);
+		server_start(&s, 2, serve_echo);
+		client_open(&c, tls, s.port, enforce);
+		assert_int_equal(client_handshake(&c), enforce ? PH_IO_ERROR : PH_IO_OK);
+		if (enforce) {
+			err = c.err;
+			assert_has(err.text, "key too weak");
+		} else {
+			assert_false(c.facts.verified);
+			assert_string_equal(c.facts.problem, err.text);
+		}
+		ph__conn_free(&c.conn);
+		SSL_CTX_set_max_proto_version(s.ctx, TLS1_2_VERSION);
+		client_open(&c, tls, s.port, enforce);
+		assert_int_equal(client_handshake(&c), PH_IO_ERROR);
+		assert_int_equal(c.err.cause, PH_CAUSE_TLS_VERSION);
+		ph__conn_free(&c.conn);
+		ph__tls_free(&tls);
+		server_end(&s);
+	}
+	ca_free(&weak);
+	/* a pin is verification too */
+	assert_int_equal(meet(&good, pinned, NAME, true, &facts, &err), PH_IO_ERROR);
+	assert_int_equal(meet(&good, pinned, NAME, false, &facts, &none), PH_IO_OK);
+	assert_false(facts.verified);
+	assert_string_equal(facts.problem, err.text);
 }
 
 /* ---- handshakes that fail */
@@ -1565,6 +1783,10 @@ main(void)
 		cmocka_unit_test(sni_is_sent_for_names_only),
 		cmocka_unit_test(pins_replace_chain_and_name),
 		cmocka_unit_test(bad_configuration_is_told_when_it_is_given),
+		cmocka_unit_test(the_application_protocol_is_agreed_on_or_the_want_of_one_explained),
+		cmocka_unit_test(the_key_exchange_is_named),
+		cmocka_unit_test(the_chain_is_told_as_the_server_sent_it),
+		cmocka_unit_test(what_cannot_be_gone_past_stays_an_error),
 		cmocka_unit_test(an_old_version_is_refused_in_words),
 		cmocka_unit_test(a_server_hello_of_an_old_version_is_named),
 		cmocka_unit_test(clear_text_instead_of_tls_is_recognised),

@@ -311,6 +311,7 @@ every_http_status_has_its_class(void **state)
 		{ "503 Bad", PH_EDEFERRED, "cannot", "name" },
 		{ "504 Late", PH_EDEFERRED, "in time", "name" },
 		{ "599", PH_EDEFERRED, "(599)", "" },
+		{ "502 N\xc3\xb6 \xff\t!", PH_EDEFERRED, "(502 N\xc3\xb6 \\xFF\\x09!)", "name" },
 	};
 
 	(void)state;

@@ -194,8 +194,8 @@ a_record_has_every_member_that_design_names(void **state)
 	        "\"cipher\":\"TLS_AES_256_GCM_SHA384\",\"verified\":true,"
 	        "\"peer_name\":\"mx1.example.net\",\"policy\":\"required\"},"
 	        "\"auth\":{\"mechanism\":\"PLAIN\"},"
-	        "\"timings_ms\":{\"resolve\":0.2,\"connect\":1.0,\"tls\":2.0,\"auth\":0.0,"
-	        "\"body\":1234.5,\"total\":2000.0},\"error\":null}],\"error\":null}");
+	        "\"timings_ms\":{\"resolve\":0.250,\"connect\":1.000,\"tls\":2.049,\"auth\":0.099,"
+	        "\"body\":1234.567,\"total\":2000.000},\"error\":null}],\"error\":null}");
 	ph__session_unref(&r.sessions[0]);
 	ph_txn_free(t);
 }
@@ -224,8 +224,8 @@ what_there_was_not_is_null(void **state)
 	        "\"sessions\":[{\"host\":\"/run/lmtp\",\"address\":null,\"port\":null,\"greeting\":null,"
 	        "\"extensions\":null,\"tls\":{\"mode\":\"none\",\"version\":null,\"cipher\":null,"
 	        "\"verified\":false,\"peer_name\":null,\"policy\":null},\"auth\":null,"
-	        "\"timings_ms\":{\"resolve\":0.0,\"connect\":0.0,\"tls\":0.0,\"auth\":0.0,\"body\":0.0,"
-	        "\"total\":0.0},\"error\":{\"class\":\"deferred\",\"stage\":\"connect\",\"code\":null,"
+	        "\"timings_ms\":{\"resolve\":0.000,\"connect\":0.000,\"tls\":0.000,\"auth\":0.000,\"body\":0.000,"
+	        "\"total\":0.000},\"error\":{\"class\":\"deferred\",\"stage\":\"connect\",\"code\":null,"
 	        "\"enhanced\":null,\"text\":\"nobody \\\"there\\\"\",\"cause\":\"unreachable\","
 	        "\"hint\":null}}],"
 	        "\"error\":{\"class\":\"deferred\",\"stage\":\"connect\",\"code\":null,"

@@ -156,6 +156,7 @@ struct policy_row {
 	enum ph__link link;
 	bool enforce, fall_back, forbids_auth;
 	const char *name;
+	bool tls_up;
 };
 
 static const char *
@@ -168,7 +169,7 @@ static void
 judge_policy(const struct policy_row *r, size_t i)
 {
 	struct ph__wish w = { .server = &servers[r->server], .tls = r->tls, .has_user = r->has_user,
-	                      .loopback = r->loopback };
+	                      .loopback = r->loopback, .tls_up = r->tls_up };
 	struct ph__policy p = ph__policy_of(&w);
 
 	if (p.link != r->link || p.enforce != r->enforce || p.fall_back != r->fall_back ||
@@ -193,6 +194,12 @@ tls_is_required_and_verified_unless_somebody_said_otherwise(void **state)
 		{ SMTPS, TLS(.mode = PH_TLS_STARTTLS), 0, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
 		{ SMTP, TLS(.insecure = true), 0, 0, PH__LINK_STARTTLS, 0, 0, 0, "required" },
 		{ SMTPS, TLS(.insecure = true), 0, 0, PH__LINK_IMPLICIT, 0, 0, 0, "required" },
+		{ SMTP, TLS(.record_only = true), 0, 0, PH__LINK_STARTTLS, 0, 0, 0, "required" },
+		{ SMTPS, TLS(.record_only = true), 1, 0, PH__LINK_IMPLICIT, 0, 0, 0, "required" },
+		{ SMTP, TLS(.record_only = true, .pins = one_pin, .pin_count = 1), 0, 0, PH__LINK_STARTTLS,
+		  0, 0, 0, "pin" },
+		{ SMTP, TLS(.mode = PH_TLS_OPPORTUNISTIC, .record_only = true), 0, 0, PH__LINK_IF_OFFERED,
+		  0, 1, 1, "opportunistic" },
 		{ SMTP, TLS(.pins = one_pin, .pin_count = 1), 0, 0, PH__LINK_STARTTLS, 1, 0, 0, "pin" },
 		{ SMTPS, TLS(.pins = one_pin, .pin_count = 1), 0, 0, PH__LINK_IMPLICIT, 1, 0, 0, "pin" },
 		{ SMTP, TLS(.mode = PH_TLS_OFF), 0, 0, PH__LINK_CLEAR, 0, 0, 0, NULL },
@@ -201,6 +208,13 @@ tls_is_required_and_verified_unless_somebody_said_otherwise(void **state)
 		  "opportunistic" },
 		{ SUBMISSION, TLS(.mode = PH_TLS_OPPORTUNISTIC), 1, 1, PH__LINK_IF_OFFERED, 0, 1, 1,
 		  "opportunistic" },
+		{ SMTP, TLS(.mode = PH_TLS_BY_HAND), 0, 0, PH__LINK_CLEAR, 1, 0, 0, NULL, 0 },
+		{ SMTP, TLS(.mode = PH_TLS_BY_HAND), 1, 0, PH__LINK_CLEAR, 1, 0, 0, NULL, 0 },
+		{ SUBMISSION, TLS(.mode = PH_TLS_BY_HAND), 0, 1, PH__LINK_CLEAR, 1, 0, 0, "required", 1 },
+		{ SUBMISSION, TLS(.mode = PH_TLS_BY_HAND, .pins = one_pin, .pin_count = 1), 0, 1,
+		  PH__LINK_CLEAR, 1, 0, 0, "pin", 1 },
+		{ SMTP, TLS(.mode = PH_TLS_BY_HAND, .insecure = true), 0, 0, PH__LINK_CLEAR, 0, 0, 0, NULL, 0 },
+		{ SMTPS, TLS(.mode = PH_TLS_BY_HAND), 0, 0, PH__LINK_IMPLICIT, 1, 0, 0, "required", 0 },
 	};
 
 	(void)state;
@@ -225,6 +239,8 @@ the_local_relay_needs_no_certificate_unless_anything_was_asked_for(void **state)
 		{ SMTP, TLS(.insecure = true), 1, 0, PH__LINK_STARTTLS, 0, 0, 0, "required" },
 		{ SMTP, TLS(.server_name = "x"), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
 		{ SMTP, TLS(.cert_file = "x"), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
+		{ SMTP, TLS(.record_only = true), 1, 0, PH__LINK_STARTTLS, 0, 0, 0, "required" },
+		{ SMTP, TLS(.alpn = "x"), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
 		{ SMTP, TLS(.min_version = PH_TLS_1_3), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
 		{ SMTP, TLS(.pins = one_pin, .pin_count = 1), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "pin" },
 	};
@@ -238,16 +254,23 @@ static void
 credentials_go_out_only_where_design_says(void **state)
 {
 	const struct ph_tls_opts *off = TLS(.mode = PH_TLS_OFF), *insecure = TLS(.insecure = true),
-	      *chance = TLS(.mode = PH_TLS_OPPORTUNISTIC);
+	      *chance = TLS(.mode = PH_TLS_OPPORTUNISTIC), *by_hand = TLS(.mode = PH_TLS_BY_HAND),
+	      *record = TLS(.record_only = true);
 	const struct {
 		const struct ph_tls_opts *tls;
-		bool loopback, allow, up, verified, may;
+		bool loopback, allow, up, verified, may, waived;
 	} rows[] = {
 		{ NULL,     0, 0, 1, 1, 1 }, { NULL,     0, 0, 1, 0, 0 }, { NULL,     0, 0, 0, 0, 0 },
 		{ NULL,     1, 0, 0, 0, 0 }, { NULL,     1, 0, 1, 0, 0 }, { NULL,     0, 1, 1, 0, 1 },
 		{ NULL,     0, 1, 0, 0, 1 }, { insecure, 0, 0, 1, 0, 1 }, { insecure, 0, 0, 0, 0, 0 },
 		{ off,      1, 0, 0, 0, 1 }, { off,      0, 0, 0, 0, 0 }, { off,      0, 1, 0, 0, 1 },
 		{ chance,   0, 0, 1, 1, 0 }, { chance,   1, 1, 1, 1, 0 }, { chance,   0, 1, 0, 0, 0 },
+		{ record,   0, 0, 1, 1, 1 }, { record,   0, 0, 1, 0, 0 }, { record,   1, 0, 1, 0, 0 },
+		{ record,   0, 1, 1, 0, 1 }, { record,   0, 0, 0, 0, 0 },
+		{ by_hand,  1, 0, 0, 0, 1 }, { by_hand,  0, 0, 0, 0, 0 }, { by_hand,  0, 1, 0, 0, 1 },
+		{ by_hand,  0, 0, 1, 1, 1 }, { by_hand,  1, 0, 1, 0, 0 },
+		{ NULL,     0, 0, 1, 0, 1, 1 }, { by_hand, 0, 0, 1, 0, 1, 1 }, { chance, 0, 0, 1, 0, 0, 1 },
+		{ record,   0, 0, 1, 0, 1, 1 },
 	};
 
 	(void)state;
@@ -255,8 +278,13 @@ credentials_go_out_only_where_design_says(void **state)
 		struct ph__wish w = { .server = &servers[SUBMISSION], .tls = rows[i].tls, .has_user = true,
 		                      .loopback = rows[i].loopback, .allow_clear_auth = rows[i].allow };
 		struct ph__policy p = ph__policy_of(&w);
+		struct ph_tls_facts facts = PH_TLS_FACTS_INIT;
 		struct ph_error err = PH_ERROR_INIT;
-		enum ph_code rc = ph__may_authenticate(&p, &w, rows[i].up, rows[i].verified, &err);
+		enum ph_code rc;
+
+		facts.verified = rows[i].verified;
+		facts.waived = rows[i].waived;
+		rc = ph__may_authenticate(&p, &w, rows[i].up ? &facts : NULL, &err);
 
 		if (rc != (rows[i].may ? PH_OK : PH_ESECURITY))
 			fail_msg("row %zu: %s %s", i, ph_code_name(rc), err.text);

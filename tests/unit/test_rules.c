@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -182,6 +183,22 @@ a_place_far_along_is_still_shown(void **state)
 	ph__rules_done(&rs);
 }
 
+/* Of UTF-8's further octets alone there is no place to cut. */
+static void
+a_rule_that_is_no_text_is_complained_of(void **state)
+{
+	struct ph__rules rs = RULES(NULL);
+	struct ph__rule r;
+	char *rule = malloc(301); /* alone, so that what lies before it is nobody's */
+
+	(void)state;
+	memset(rule, 0x80, 300);
+	rule[300] = '\0';
+	assert_int_equal(ph__rule_parse(&rs, "--rule", rule, &r, NULL), PH_EUSAGE);
+	free(rule);
+	ph__rules_done(&rs);
+}
+
 static void
 a_file_has_a_rule_a_line(void **state)
 {
@@ -349,6 +366,7 @@ main(void)
 		cmocka_unit_test(all_parts_of_a_rule_are_read),
 		cmocka_unit_test(each_wrong_rule_is_shown_with_its_place),
 		cmocka_unit_test(a_place_far_along_is_still_shown),
+		cmocka_unit_test(a_rule_that_is_no_text_is_complained_of),
 		cmocka_unit_test(a_file_has_a_rule_a_line),
 		cmocka_unit_test(the_first_rule_that_fits_is_met),
 		cmocka_unit_test(counts_have_their_scope),
