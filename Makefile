@@ -37,7 +37,7 @@ lint: packages-lint $(RELEASE)/build.ninja
 	tools/check-symbols $(RELEASE)
 	tools/check-headers
 	tools/check-docs $(RELEASE)/posthaste
-	! grep -rnE '[[:blank:]]+$$' $(SOURCES)
+	! grep -rnIE '[[:blank:]]+$$' $(SOURCES)
 	! grep -rL --include='*.[ch]' SPDX-License-Identifier $(SOURCES) | grep .
 
 # make fuzz SECONDS=600: each target that long.

@@ -31,9 +31,9 @@ install_all() {
 	lib=$(dirname "$pc")/..
 	bin=$(dirname "$(find root -name posthaste -type f -perm -100)")
 	modules=$(dirname "$(realpath "$(find root -name posthaste-sasl.so)")")
-	for file in "$modules/posthaste-sasl.so" "$lib/libposthaste.so" "$lib/libposthaste.so.0" "$lib/libposthaste.a" \
+	for file in "$modules/posthaste-sasl.so" "$modules/posthaste-edit.so" "$lib/libposthaste.so" "$lib/libposthaste.so.0" "$lib/libposthaste.a" \
 		"$bin/../include/posthaste.h" "$bin/../include/posthaste/client.h" \
-		"$bin/../share/man/man1/posthaste-send.1"; do
+		"$bin/../share/man/man1/posthaste-send.1" "$bin/../share/man/man1/posthaste-probe.1"; do
 		[ -e "$file" ] || { echo "not installed: $file"; return 1; }
 	done
 }

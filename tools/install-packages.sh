@@ -4,10 +4,10 @@
 # usage: install-packages.sh build|test|lint|fuzz|docs
 set -eu
 
-build="gcc libc6-dev binutils meson ninja-build pkg-config libssl-dev libidn2-dev libuv1-dev libgsasl-dev"
+build="gcc libc6-dev binutils meson ninja-build pkg-config libssl-dev libidn2-dev libuv1-dev libgsasl-dev libedit-dev"
 case $1 in
 build) wanted=$build ;;
-test)  wanted="$build g++ libcmocka-dev libunistring-dev mount openssl python3" ;;
+test)  wanted="$build g++ libcmocka-dev libunistring-dev mount openssl swaks libnet-ssleay-perl python3" ;;
 lint)  wanted="$build g++ python3" ;;
 fuzz)  wanted="$build clang llvm" ;;
 docs)  wanted="mandoc" ;;

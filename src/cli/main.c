@@ -23,6 +23,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "send", "--server URL ... [RECIPIENT]...", "send one message", ph__cmd_send },
+	{ "probe", "--server URL|HOST [OPTION]...", "speak to a server a command at a time", ph__cmd_probe },
 	{ "sink", "[OPTION]...", "receive mail on this computer, for tests", ph__cmd_sink },
 	{ "help", "[COMMAND]", "tell about a command", cmd_help },
 	{ "version", "", "tell the version (--version does too)", cmd_version },

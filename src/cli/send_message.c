@@ -20,11 +20,11 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "cli/charset.h"
+#include "cli/input.h"
 #include "cli/problem.h"
 #include "cli/spool.h"
 
 #define READ_SIZE 16384
-#define TEXT_MAX  (256u * 1024 * 1024) /* to compose with; what is larger can be streamed */
 #define PARTS_MAX 3
 
 void
@@ -48,51 +48,11 @@ ph__send_message_done(struct ph__send_message *m)
 	m->fd_owned = false;
 }
 
-static bool
-is_stdin(const char *path)
-{
-	return path == NULL || strcmp(path, "-") == 0;
-}
-
-static const char *
-name_of(const char *path)
-{
-	return is_stdin(path) ? "standard input" : path;
-}
-
-static enum ph_code
-unreadable(const char *path, int sys, struct ph_error *err)
-{
-	return ph__fail_errno(err, PH_ENOINPUT, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, sys,
-	                      "cannot read %s", name_of(path));
-}
-
 static enum ph_code
 bad_content(const char *path, const char *what, struct ph_error *err)
 {
-	return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_CONTENT, "%s: %s", name_of(path),
-	                what);
-}
-
-/* Opens the file or takes standard input; *ret_st says what it is. */
-static enum ph_code
-open_input(const char *path, const char *noun, int *ret_fd, bool *ret_owned, struct stat *ret_st,
-           struct ph_error *err)
-{
-	bool own = !is_stdin(path);
-	int fd = own ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : STDIN_FILENO;
-	int sys = fd < 0 || fstat(fd, ret_st) != 0 ? errno : S_ISDIR(ret_st->st_mode) ? EISDIR : 0;
-
-	if (sys != 0) {
-		if (own && fd >= 0)
-			close(fd);
-		return unreadable(path, sys, err);
-	}
-	if (isatty(fd))
-		fprintf(stderr, "Write the %s; end it with Ctrl-D on a line of its own.\n", noun);
-	*ret_fd = fd;
-	*ret_owned = own;
-	return PH_OK;
+	return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_CONTENT, "%s: %s",
+	                ph__input_name(path), what);
 }
 
 /* ---- a finished message ---------------------------------------------------------------------- */
@@ -128,7 +88,7 @@ read_head(struct ph__send_message *m, struct input *in, struct ph_error *err)
 		else
 			n = ph__read_some(m->fd, piece, sizeof piece);
 		if (n < 0)
-			return unreadable(in->path, errno, err);
+			return ph__input_unreadable(in->path, errno, err);
 		before = m->head.len;
 		in->at_end = n == 0;
 		if (!ph__buf_add(&m->head, piece, (size_t)n))
@@ -169,7 +129,7 @@ static enum ph_code
 spool(struct ph__send_message *m, struct input *in, struct ph_error *err)
 {
 	int fd;
-	enum ph_code rc = ph__spool(&fd, ph__buf_str(&m->head), m->fd, name_of(in->path), err);
+	enum ph_code rc = ph__spool(&fd, ph__buf_str(&m->head), m->fd, ph__input_name(in->path), err);
 
 	if (rc != PH_OK)
 		return rc;
@@ -268,7 +228,7 @@ open_finished(struct ph__send_message *m, const struct ph__send_options *o,
 	struct input in = { .path = o->message != NULL ? o->message : "-" };
 	size_t block_len = 0, skip = 0;
 	struct stat st;
-	enum ph_code rc = open_input(in.path, "message", &m->fd, &m->fd_owned, &st, err);
+	enum ph_code rc = ph__input_open(in.path, "message", &m->fd, &m->fd_owned, &st, err);
 
 	if (rc != PH_OK)
 		return rc;
@@ -293,31 +253,14 @@ open_finished(struct ph__send_message *m, const struct ph__send_options *o,
 static enum ph_code
 read_text(const char *path, struct ph__buf *text, struct ph_error *err)
 {
-	struct stat st;
-	bool owned;
-	ssize_t n = 1;
-	int fd, sys = 0;
-	enum ph_code rc = open_input(path, "text", &fd, &owned, &st, err);
+	struct ph_error why = PH_ERROR_INIT;
+	enum ph_code rc = ph__input_read(path, text, &why);
 
+	if (rc == PH_EINPUT)
+		ph__hint(&why, "make a finished message of it and send that with --message, which has no "
+		               "limit");
 	if (rc != PH_OK)
-		return rc;
-	while (ph__buf_reserve(text, READ_SIZE)) {
-		n = ph__read_some(fd, text->p + text->len, READ_SIZE); /* @UNSAFE: reserve() made room */
-		if (n <= 0)
-			break;
-		text->len += (size_t)n;
-	}
-	sys = errno;
-	if (owned)
-		close(fd);
-	if (n < 0)
-		return unreadable(path, sys, err);
-	if (text->state == PH__BUF_NOMEM)
-		return ph__fail_nomem(err, PH_STAGE_PREPARE);
-	if (ph__buf_ok(text))
-		return PH_OK;
-	rc = bad_content(path, "the text is over 256 MiB", err);
-	ph__hint(err, "make a finished message of it and send that with --message, which has no limit");
+		ph__error_copy(err, &why);
 	return rc;
 }
 
@@ -327,13 +270,13 @@ set_text(struct ph_message *msg, const struct ph__send_options *o, struct ph_err
 	struct ph__buf text;
 	enum ph_code rc;
 
-	ph__buf_init(&text, &ph__libc_memory, TEXT_MAX);
+	ph__buf_init(&text, &ph__libc_memory, PH__INPUT_MAX);
 	if (o->body == NULL)
 		rc = read_text(o->text, &text, err);
 	else
 		rc = ph__buf_add_str(&text, o->body) ? PH_OK : ph__fail_nomem(err, PH_STAGE_PREPARE);
 	if (rc == PH_OK)
-		rc = ph__charset_to_utf8(&text, o->charset, o->body != NULL ? "--body" : name_of(o->text), err);
+		rc = ph__charset_to_utf8(&text, o->charset, o->body != NULL ? "--body" : ph__input_name(o->text), err);
 	if (rc == PH_OK)
 		rc = ph_message_set_text(msg, ph__buf_cstr(&text), text.len, err);
 	ph__buf_done(&text);

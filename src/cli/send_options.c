@@ -12,21 +12,12 @@
 #include "base/bounds.h"
 #include "base/error.h"
 #include "cli/charset.h"
-#include "cli/send_login.h"
+#include "cli/link_login.h"
 
 #define AT(member) offsetof(struct ph__send_options, member)
-#define FD_MAX     1048576
 
 enum group { NO_GROUP, PASSWORD, CONTENT };
 
-static const struct ph__option_choice tls_modes[] = {
-	{ "starttls", PH_TLS_STARTTLS }, { "implicit", PH_TLS_IMPLICIT },
-	{ "opportunistic", PH_TLS_OPPORTUNISTIC }, { "off", PH_TLS_OFF }, { NULL, 0 },
-};
-static const struct ph__option_choice tls_versions[] = {
-	{ "1.2", PH_TLS_1_2 }, { "1.3", PH_TLS_1_3 }, { NULL, 0 },
-};
-static const struct ph__option_choice families[] = { { "4", 4 }, { "6", 6 }, { NULL, 0 } };
 static const struct ph__option_choice line_ends[] = {
 	{ "normalise", PH_LINE_ENDS_NORMALISE }, { "strict", PH_LINE_ENDS_STRICT },
 	{ "binary", PH_LINE_ENDS_BINARY }, { NULL, 0 },
@@ -41,46 +32,21 @@ static const struct ph__option rows[] = {
 	HEADING("Where to"),
 	{ PH__OPTION_TEXT, "server", "S", "URL", "smtp://HOST (port 25), submission://HOST (587), "
 	  "smtps://HOST (465), lmtp://HOST:PORT or lmtp:///SOCKET; USER@ may stand before HOST",
-	  AT(server) },
-	{ PH__OPTION_TEXT, "connect", NULL, "ADDRESS", "dial this address; HOST stays the name that is "
-	  "verified", AT(connect), .no_environment = true },
+	  AT(link.server) },
+	PH__LINK_CONNECT_ROW(struct ph__send_options),
 
 	HEADING("TLS (verified unless you say otherwise)"),
 	{ PH__OPTION_CHOICE, "tls", NULL, "MODE", "starttls (default of smtp, submission, lmtp), "
-	  "implicit (of smtps), opportunistic, off", AT(tls_mode), tls_modes, .no_environment = true },
-	{ PH__OPTION_TEXT, "ca-file", NULL, "FILE", "trust these certificates (PEM), not the system's",
-	  AT(tls.ca_file), .no_environment = true },
-	{ PH__OPTION_TEXT, "ca-dir", NULL, "DIR", "the same, a directory made by openssl rehash",
-	  AT(tls.ca_dir), .no_environment = true },
-	{ PH__OPTION_LIST, "pin", NULL, "SHA256", "accept just this certificate or key; again for more",
-	  AT(pins), .no_environment = true },
-	{ PH__OPTION_TEXT, "cert", NULL, "FILE", "client certificate with its chain (PEM)",
-	  AT(tls.cert_file) },
-	{ PH__OPTION_TEXT, "key", NULL, "FILE", "its key, if it is not in the same file",
-	  AT(tls.key_file) },
-	{ PH__OPTION_CHOICE, "tls-min", NULL, "VERSION", "1.2 (default) or 1.3", AT(tls_min),
-	  tls_versions },
-	{ PH__OPTION_TEXT, "tls-name", NULL, "NAME", "name the certificate must have, if not HOST",
-	  AT(tls.server_name), .no_environment = true },
-	{ PH__OPTION_FLAG, "insecure", NULL, NULL, "verify nothing: whoever sits between can read and "
-	  "change all", AT(tls.insecure), .no_environment = true },
+	  "implicit (of smtps), opportunistic, off", AT(link.tls_mode), ph__link_tls_modes,
+	  .no_environment = true },
+	PH__LINK_TLS_ROWS(struct ph__send_options),
 
 	HEADING("Authentication"),
 	{ PH__OPTION_TEXT, "user", NULL, "NAME", "log in; the password is asked for on the terminal "
-	  "unless one of the next four is given", AT(user) },
-	{ PH__OPTION_TEXT, "password-file", NULL, "FILE", "password is the first line of FILE",
-	  AT(password_file), .group = PASSWORD },
-	{ PH__OPTION_NUMBER, "password-fd", NULL, "N", "... of what descriptor N gives",
-	  AT(password_fd), .max = FD_MAX, .group = PASSWORD },
-	{ PH__OPTION_TEXT, "password-command", NULL, "COMMAND", "... of what COMMAND prints",
-	  AT(password_command), .group = PASSWORD, .no_environment = true },
-	{ PH__OPTION_TEXT, "oauth-token-file", NULL, "FILE", "instead of a password: the first line of "
-	  "FILE is an access token", AT(token_file), .group = PASSWORD },
+	  "unless one of the next four is given", AT(link.user) },
 	{ PH__OPTION_TEXT, "auth", NULL, "MECH[,MECH]", "only these mechanisms, in this order",
-	  AT(mechanisms) },
-	{ PH__OPTION_TEXT, "authzid", NULL, "NAME", "act for this user", AT(authzid) },
-	{ PH__OPTION_FLAG, "allow-clear-auth", NULL, NULL, "let the password cross a link that is not "
-	  "secure", AT(allow_clear_auth), .no_environment = true },
+	  AT(link.mechanisms) },
+	PH__LINK_SECRET_ROWS(struct ph__send_options, PASSWORD),
 
 	HEADING("Envelope"),
 	{ PH__OPTION_TEXT, "from", "fr", "ADDRESS", "sender; '<>' is the null one; default: $EMAIL",
@@ -89,7 +55,7 @@ static const struct ph__option rows[] = {
 	  AT(to) },
 	{ PH__OPTION_LIST, "cc", NULL, "ADDRESS", "recipient; in the Cc field", AT(cc) },
 	{ PH__OPTION_LIST, "bcc", NULL, "ADDRESS", "recipient; in no field", AT(bcc) },
-	{ PH__OPTION_TEXT, "helo", NULL, "NAME", "what to call ourselves in EHLO", AT(helo) },
+	{ PH__OPTION_TEXT, "helo", NULL, "NAME", "what to call ourselves in EHLO", AT(link.helo) },
 	{ PH__OPTION_FLAG, "no-dup", NULL, NULL, "a copy too many would be worse than none (payment "
 	  "orders); exit 74 when in doubt", AT(no_dup) },
 	{ PH__OPTION_TEXT, "notify", "N", "WHEN", "reports to the sender: never, or some of "
@@ -142,17 +108,8 @@ static const struct ph__option rows[] = {
 
 	HEADING("Limits and ways (times: 30, 30s, 2m, 1h)"),
 	{ PH__OPTION_DURATION, "timeout", NULL, "TIME", "wait so long for each answer at most",
-	  AT(timeout_ms) },
-	{ PH__OPTION_DURATION, "connect-timeout", NULL, "TIME", "... for each address to connect; "
-	  "default 30s", AT(connect_timeout_ms) },
-	{ PH__OPTION_CHOICE, "ip", NULL, "4|6", "only this family of addresses", AT(family), families },
-	{ PH__OPTION_TEXT, "source-ip", NULL, "ADDRESS", "our own address to connect from",
-	  AT(source_ip) },
-	{ PH__OPTION_TEXT, "proxy", NULL, "URL", "socks5://[USER@]HOST[:1080] or "
-	  "http://[USER@]HOST[:8080]: connect through this proxy, which looks the server's name up",
-	  AT(proxy), .no_environment = true },
-	{ PH__OPTION_TEXT, "proxy-password-file", NULL, "FILE", "password of the proxy's USER is the "
-	  "first line of FILE", AT(proxy_password_file), .no_environment = true },
+	  AT(link.timeout_ms) },
+	PH__LINK_WAY_ROWS(struct ph__send_options),
 };
 
 /* What msmtp, swaks and curl call it. */
@@ -223,82 +180,18 @@ ph__send_options_is_finished(const struct ph__send_options *o)
 	        && o->headers.count == 0 && o->full_name == NULL && o->charset == NULL);
 }
 
-bool
-ph__send_options_has_tls(const struct ph__send_options *o)
-{
-	return o->tls.mode != PH_TLS_DEFAULT || o->tls.min_version != PH_TLS_VERSION_DEFAULT
-	    || o->tls.insecure || o->tls.server_name != NULL || o->tls.ca_file != NULL
-	    || o->tls.ca_dir != NULL || o->tls.cert_file != NULL || o->tls.key_file != NULL
-	    || o->pins.count != 0;
-}
-
-const char *
-ph__send_options_user(const struct ph__send_options *o, char *buf, size_t size)
-{
-	const char *scheme, *host, *end, *at;
-
-	if (o->user != NULL || o->server == NULL)
-		return o->user;
-	scheme = strstr(o->server, "://");
-	host = scheme != NULL ? scheme + 3 : o->server;
-	end = host + strcspn(host, "/?#");
-	at = memrchr(host, '@', (size_t)(end - host));
-	if (at == NULL || at == host)
-		return NULL;
-	snprintf(buf, size, "%.*s", (int)(at - host), host);
-	return buf;
-}
-
-static enum ph_code
-contradiction(struct ph_error *err, const char *text, const char *hint)
-{
-	ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT, "%s", text);
-	ph__hint(err, "%s", hint);
-	return PH_EUSAGE;
-}
-
 static enum ph_code
 check_message(const struct ph__send_options *o, struct ph_error *err)
 {
 	if (o->message != NULL && (o->subject != NULL || o->headers.count != 0 || o->full_name != NULL ||
 	                           o->charset != NULL))
-		return contradiction(err, "--message names a finished message; --subject, --header, "
-		                     "--full-name and --charset only go with one that is composed here",
-		                     "leave them out, or give the text with --text or --body");
+		return ph__contradiction(err, "--message names a finished message; --subject, --header, "
+		                         "--full-name and --charset only go with one that is composed here",
+		                         "leave them out, or give the text with --text or --body");
 	if (o->as_is && !ph__send_options_is_finished(o))
-		return contradiction(err, "--as-is only goes with a finished message",
-		                     "give it with --message FILE, or leave --as-is out");
+		return ph__contradiction(err, "--as-is only goes with a finished message",
+		                         "give it with --message FILE, or leave --as-is out");
 	return PH_OK;
-}
-
-/* What says whom to trust must not go unheard. */
-static enum ph_code
-check_tls(const struct ph__send_options *o, struct ph_error *err)
-{
-	bool trust = o->tls.ca_file != NULL || o->tls.ca_dir != NULL || o->pins.count != 0;
-
-	if (o->tls.key_file != NULL && o->tls.cert_file == NULL)
-		return contradiction(err, "--key is given without --cert",
-		                     "a key needs its certificate: --cert FILE");
-	if (o->tls.mode == PH_TLS_OFF &&
-	    (trust || o->tls.cert_file != NULL || o->tls.server_name != NULL || o->tls_min != 0))
-		return contradiction(err, "--tls=off sends in clear text, where --ca-file, --ca-dir, --pin, "
-		                     "--cert, --tls-min and --tls-name have no meaning",
-		                     "leave them out, or --tls=off");
-	if (o->tls.insecure && trust)
-		return contradiction(err, "--insecure verifies nothing, so --ca-file, --ca-dir and --pin "
-		                     "cannot be used with it",
-		                     "leave --insecure out: they verify a server with a certificate of its own");
-	return PH_OK;
-}
-
-static enum ph_code
-check_way(const struct ph__send_options *o, struct ph_error *err)
-{
-	if (o->connect == NULL || o->server == NULL || strncasecmp(o->server, "lmtp:///", 8) != 0)
-		return PH_OK;
-	return contradiction(err, "--connect is an address to dial, and lmtp:///PATH is a Unix socket",
-	                     "leave --connect out, or use --server lmtp://HOST:PORT");
 }
 
 /* What asks for verified TLS at each hop cannot begin without it (RFC 8689 §4.1). */
@@ -307,12 +200,12 @@ check_requiretls(const struct ph__send_options *o, struct ph_error *err)
 {
 	if (!o->extensions.require_tls)
 		return PH_OK;
-	if (o->tls.insecure)
-		return contradiction(err, "--requiretls and --insecure cannot be used together",
-		                     "--ca-file or --pin verify a server with a certificate of its own");
-	if (o->tls.mode == PH_TLS_OFF || o->tls.mode == PH_TLS_OPPORTUNISTIC)
-		return contradiction(err, "--requiretls asks for verified TLS, and --tls does without",
-		                     "use --tls=starttls or --tls=implicit");
+	if (o->link.tls.insecure)
+		return ph__contradiction(err, "--requiretls and --insecure cannot be used together",
+		                         "--ca-file or --pin verify a server with a certificate of its own");
+	if (o->link.tls.mode == PH_TLS_OFF || o->link.tls.mode == PH_TLS_OPPORTUNISTIC)
+		return ph__contradiction(err, "--requiretls asks for verified TLS, and --tls does without",
+		                         "use --tls=starttls or --tls=implicit");
 	return PH_OK;
 }
 
@@ -321,11 +214,11 @@ check(const struct ph__send_options *o, struct ph_error *err)
 {
 	enum ph_code rc;
 
-	if ((rc = check_way(o, err)) != PH_OK || (rc = check_tls(o, err)) != PH_OK ||
-	    (rc = ph__send_login_check(o, err)) != PH_OK || (rc = check_message(o, err)) != PH_OK ||
+	if ((rc = ph__link_options_check(&o->link, err)) != PH_OK ||
+	    (rc = ph__link_login_check(&o->link, err)) != PH_OK || (rc = check_message(o, err)) != PH_OK ||
 	    (rc = check_requiretls(o, err)) != PH_OK || (rc = ph__charset_check(o->charset, err)) != PH_OK)
 		return rc;
-	if (o->server != NULL)
+	if (o->link.server != NULL)
 		return PH_OK;
 	ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 	         "no server is given, so there is nobody to hand the message to");
@@ -343,11 +236,7 @@ ph__send_options_read(struct ph__send_options *o, int argc, char **argv, bool *r
 
 	o->operands = argv + first;
 	o->operand_count = (size_t)(argc - first);
-	o->tls.size = sizeof o->tls;
-	o->tls.mode = (enum ph_tls_mode)o->tls_mode;
-	o->tls.min_version = (enum ph_tls_version)o->tls_min;
-	o->tls.pins = o->pins.items;
-	o->tls.pin_count = o->pins.count;
+	ph__link_options_settle(&o->link);
 	if (rc != PH_OK || *ret_help)
 		return rc;
 	rc = ph__send_extensions_read(&o->extensions, (int64_t)time(NULL), err);

@@ -228,9 +228,9 @@ ph__send_report_failure(const struct ph__send_options *o, const struct ph__send_
 static const char *
 tls_word(const struct ph__send_options *o)
 {
-	switch (o->tls.mode) {
+	switch (o->link.tls.mode) {
 	case PH_TLS_DEFAULT:
-		return strncasecmp(o->server, "smtps:", 6) == 0 || strncasecmp(o->server, "submissions:", 12) == 0
+		return strncasecmp(o->link.server, "smtps:", 6) == 0 || strncasecmp(o->link.server, "submissions:", 12) == 0
 		     ? "implicit, by the scheme" : "starttls, by the scheme";
 	case PH_TLS_STARTTLS:      return "starttls";
 	case PH_TLS_IMPLICIT:      return "implicit";
@@ -345,11 +345,11 @@ json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, c
 	ph__buf_init(&out, &ph__libc_memory, JSON_MAX);
 	ph__json_object(&j, NULL);
 	ph__json_bool(&j, "dry_run", true);
-	ph__json_cstr(&j, "server", o->server);
-	ph__json_cstr(&j, "connect", o->connect);
-	ph__json_cstr(&j, "proxy", o->proxy);
-	ph__json_cstr(&j, "tls", o->tls.mode != PH_TLS_DEFAULT ? tls_word(o) : NULL);
-	ph__json_bool(&j, "insecure", o->tls.insecure);
+	ph__json_cstr(&j, "server", o->link.server);
+	ph__json_cstr(&j, "connect", o->link.connect);
+	ph__json_cstr(&j, "proxy", o->link.proxy);
+	ph__json_cstr(&j, "tls", o->link.tls.mode != PH_TLS_DEFAULT ? tls_word(o) : NULL);
+	ph__json_bool(&j, "insecure", o->link.tls.insecure);
 	ph__json_cstr(&j, "user", user);
 	ph__json_cstr(&j, "from", e->from);
 	ph__json_array(&j, "recipients");
@@ -373,13 +373,13 @@ static void
 put_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, const char *user,
          const struct ph__send_message *m, const struct ph_source_facts *facts)
 {
-	put_field("Server", o->server);
-	if (o->connect != NULL)
-		put_field("Connect to", o->connect);
-	if (o->proxy != NULL)
-		put_field("Proxy", o->proxy);
+	put_field("Server", o->link.server);
+	if (o->link.connect != NULL)
+		put_field("Connect to", o->link.connect);
+	if (o->link.proxy != NULL)
+		put_field("Proxy", o->link.proxy);
 	put_field("TLS", tls_word(o));
-	if (o->tls.insecure)
+	if (o->link.tls.insecure)
 		put_field("Verified", "no (--insecure)");
 	if (user != NULL)
 		put_field("User", user);
@@ -405,7 +405,7 @@ ph__send_report_plan(const struct ph__send_options *o, const struct ph__send_env
 	struct ph_source_facts facts = PH_SOURCE_FACTS_INIT;
 	struct ph_error err = PH_ERROR_INIT;
 	char buf[320];
-	const char *user = ph__send_options_user(o, buf, sizeof buf);
+	const char *user = ph__link_user(&o->link, buf, sizeof buf);
 
 	if (ph_source_examine(m->source, &facts, &err) != PH_OK)
 		return ph__send_report_failure(o, e, &err);

@@ -19,5 +19,7 @@ void ph__terminal_put(FILE *to, struct ph_str text, int indent);
  * SIGHUP and SIGQUIT take effect afterwards. PH_ECONFIG: there is no terminal. PH_ECANCELLED. */
 enum ph_code ph__terminal_ask_secret(const char *question, struct ph__buf *into,
                                      struct ph_error *err);
+/* The same with echo. */
+enum ph_code ph__terminal_ask(const char *question, struct ph__buf *into, struct ph_error *err);
 
 #endif

@@ -3,12 +3,14 @@
 mailbox held against the file that was sent."""
 import concurrent.futures
 import copy
+import fcntl
 import itertools
 import json
 import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -45,6 +47,7 @@ TRACE = {"return-path", "x-original-to", "delivered-to", "received"}
 SENDER = "sender@sender.example"
 PATIENCE = 60       # seconds; a command still running then is a failed test
 TOGETHER = 24       # cells of a table that run at a time; most of them wait
+SIOCSIFADDR, SIOCSIFNETMASK = 0x8916, 0x891c
 LANES = 4           # lanes that run at a time: tests of one lane follow each other
 
 tests = []
@@ -201,6 +204,9 @@ class Env:
         os.makedirs(os.path.join(folder, "home"))
         self.environ = {"HOME": os.path.join(folder, "home"), "PATH": os.environ["PATH"],
                         "LC_ALL": "C.UTF-8", "TZ": "UTC",
+                        "LSAN_OPTIONS": "print_suppressions=0:suppressions="
+                                        + os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                                       "resolver.supp"),
                         "POSTHASTE_MODULES": os.path.dirname(posthaste)}
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "POSTHASTE_MODULES"):
             if name in os.environ:
@@ -336,6 +342,16 @@ def same_message(stored, content, line_end=b"\n", trace=()):
                 and line.partition(":")[0].lower() not in TRACE.union(trace):
             raise AssertionError("a line above the message: %r" % line)
     return added
+
+
+def own_address(address):
+    """Makes an IPv4 address, and no other, this machine's: on loopback, in the tests' own network."""
+    name = b"lo:%d" % (socket.inet_aton(address)[3])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for number, value in ((SIOCSIFADDR, address), (SIOCSIFNETMASK, "255.255.255.255")):
+            fcntl.ioctl(s, number, struct.pack("16sHH4s8x", name, socket.AF_INET, 0,
+                                               socket.inet_aton(value)))
+    return address
 
 
 def wait_for_port(port, server, seconds=20):

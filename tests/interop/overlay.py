@@ -278,6 +278,6 @@ class Overlay:
 
 def install_all(overlays):
     """All of them at once: most of it is waiting for the network and the disk."""
-    with concurrent.futures.ThreadPoolExecutor(len(overlays)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(overlays))) as pool:
         for done in [pool.submit(x.install) for x in overlays]:
             done.result()

@@ -8,6 +8,8 @@ a function is called with the connection and the command line, None is the right
 gives one of these for each time, the right thing after its end. Over LMTP, BODY is asked once for each
 accepted recipient.
 
+With `path` it listens there, on a Unix socket; `host` is the address otherwise.
+
 `wires` has what came over each connection, octet by octet, also behind what the test did to it.
 """
 import hashlib
@@ -237,15 +239,20 @@ class Body:
 
 
 class Peer:
-    def __init__(self, replies=None, keywords=KEYWORDS, context=None, implicit=False, lmtp=False):
+    def __init__(self, replies=None, keywords=KEYWORDS, context=None, implicit=False, lmtp=False,
+                 path=None, host="127.0.0.1"):
         self.replies, self.keywords, self.context = dict(replies or {}), tuple(keywords), context
-        self.implicit, self.lmtp = implicit, lmtp
+        self.implicit, self.lmtp, self.path, self.host = implicit, lmtp, path, host
         self.lines, self.bodies, self.chunks, self.connections = [], [], None, 0
         self.wires, self.failure, self._threads = [], None, []
+        self._last, self._drained = None, threading.Event()
 
     def __enter__(self):
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
+        if self.path is None:
+            self._socket = socket.create_server((self.host, 0))
+            self.port = self._socket.getsockname()[1]
+        else:
+            self._socket = socket.create_server(self.path, family=socket.AF_UNIX)
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
@@ -271,23 +278,33 @@ class Peer:
     def _accept(self):
         while True:
             try:
-                sock = self._socket.accept()[0]
+                sock, client = self._socket.accept()
             except OSError:
                 return
+            if client == self._last:
+                sock.close()
+                self._drained.set()
+                continue
             self.connections += 1
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            self._threads.append(thread)
+            if self.path is None:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = threading.Thread(target=self._serve, args=(Connection(self, sock),), daemon=True)
             thread.start()
+            self._threads.append(thread)
 
     def finish(self):
-        """Waits until the client has left every connection; then `wires` has all."""
+        """Waits until the client has left every connection; then `wires` has all. A connection of our
+        own shows that those before it were accepted."""
+        with socket.socket(self._socket.family) as last:
+            last.bind((self.host, 0) if self.path is None else "")
+            self._last = last.getsockname()
+            last.connect(self._socket.getsockname())
+            assert self._drained.wait(10), "connections are not accepted"
         for thread in self._threads:
             thread.join(10)
             assert not thread.is_alive(), "a connection was not closed"
 
-    def _serve(self, sock):
-        connection = Connection(self, sock)
+    def _serve(self, connection):
         try:
             connection.serve()
         except Closed:

@@ -11,7 +11,7 @@
 
 #include "cli/charset.h"
 #include "cli/nearest.h"
-#include "cli/send_login.h"
+#include "cli/link_login.h"
 #include "cli/send_options.h"
 
 struct wanted {
@@ -351,9 +351,9 @@ the_user_of_the_url_is_found(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
-		struct ph__send_options o = { .server = urls[i].url };
+		struct ph__link_options o = { .server = urls[i].url };
 		char buf[40];
-		const char *user = ph__send_options_user(&o, buf, sizeof buf);
+		const char *user = ph__link_user(&o, buf, sizeof buf);
 
 		if (urls[i].user == NULL)
 			assert_null(user);
@@ -479,13 +479,13 @@ a_login_must_have_what_it_lives_on(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct ph__send_options o = { .server = "smtp://host", .mechanisms = cases[i].auth,
+		struct ph__link_options o = { .server = "smtp://host", .mechanisms = cases[i].auth,
 			.user = cases[i].user, .token_file = cases[i].token, .tls.cert_file = cases[i].cert,
 			.password_file = cases[i].file };
 		enum ph_code rc;
 
 		err = (struct ph_error)PH_ERROR_INIT;
-		rc = ph__send_login_check(&o, &err);
+		rc = ph__link_login_check(&o, &err);
 		if (rc != (cases[i].text == NULL ? PH_OK : PH_EUSAGE) ||
 		    (rc != PH_OK && (strstr(err.text, cases[i].text) == NULL || strstr(err.hint, cases[i].hint) == NULL)))
 			fail_msg("row %zu: %s (%s)", i, err.text, err.hint);
@@ -505,11 +505,11 @@ a_password_is_asked_for_only_where_it_serves(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct ph__send_options o = { .server = cases[i].server, .mechanisms = cases[i].auth,
+		struct ph__link_options o = { .server = cases[i].server, .mechanisms = cases[i].auth,
 			.token_file = cases[i].token };
 
-		assert_int_equal(ph__send_login_wanted(&o), cases[i].login);
-		assert_int_equal(ph__send_login_needs_password(&o), cases[i].password);
+		assert_int_equal(ph__link_login_wanted(&o), cases[i].login);
+		assert_int_equal(ph__link_login_needs_password(&o), cases[i].password);
 	}
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The login of `posthaste send`. See send_login.h. Which mechanism is used is the library's choice;
+/* The login of a link. See link_login.h. Which mechanism is used is the library's choice;
  * here it is only known what each of them lives on. */
-#include "cli/send_login.h"
+#include "cli/link_login.h"
 
 #include <string.h>
 #include "base/error.h"
 #include "base/str.h"
 #include "cli/nearest.h"
-#include "cli/send_options.h"
+#include "cli/link_options.h"
 
 #define NAME_MAX_ 40
 
@@ -83,7 +83,7 @@ needs_of(const char *list, struct ph_error *err)
 
 /* What the login may live on, whatever the server offers. */
 static unsigned
-needs(const struct ph__send_options *o)
+needs(const struct ph__link_options *o)
 {
 	if (o->mechanisms != NULL)
 		return needs_of(o->mechanisms, NULL);
@@ -91,27 +91,27 @@ needs(const struct ph__send_options *o)
 }
 
 static bool
-has_password(const struct ph__send_options *o)
+has_password(const struct ph__link_options *o)
 {
-	return o->password_file != NULL || o->password_fd.given || o->password_command != NULL;
+	return o->has_password || o->password_file != NULL || o->password_fd.given || o->password_command != NULL;
 }
 
 bool
-ph__send_login_wanted(const struct ph__send_options *o)
+ph__link_login_wanted(const struct ph__link_options *o)
 {
-	char user[PH__SEND_USER_MAX];
+	char user[PH__LINK_USER_MAX];
 
 	return o->mechanisms != NULL || o->token_file != NULL ||
-	       ph__send_options_user(o, user, sizeof user) != NULL;
+	       ph__link_user(o, user, sizeof user) != NULL;
 }
 
 bool
-ph__send_login_needs_password(const struct ph__send_options *o)
+ph__link_login_needs_password(const struct ph__link_options *o)
 {
-	char user[PH__SEND_USER_MAX];
+	char user[PH__LINK_USER_MAX];
 
 	return o->token_file == NULL && (needs(o) & PASSWORD) != 0 &&
-	       ph__send_options_user(o, user, sizeof user) != NULL;
+	       ph__link_user(o, user, sizeof user) != NULL;
 }
 
 static enum ph_code
@@ -124,7 +124,7 @@ lacks(struct ph_error *err, const char *text, const char *hint)
 
 /* Of the mechanisms of --auth, one at least must have all it lives on. */
 static enum ph_code
-check_mechanisms(const struct ph__send_options *o, bool has_user, struct ph_error *err)
+check_mechanisms(const struct ph__link_options *o, bool has_user, struct ph_error *err)
 {
 	unsigned need = needs_of(o->mechanisms, err);
 	bool token = o->token_file != NULL;
@@ -150,17 +150,17 @@ check_mechanisms(const struct ph__send_options *o, bool has_user, struct ph_erro
 }
 
 enum ph_code
-ph__send_login_check(const struct ph__send_options *o, struct ph_error *err)
+ph__link_login_check(const struct ph__link_options *o, struct ph_error *err)
 {
-	char user[PH__SEND_USER_MAX];
-	bool has_user = ph__send_options_user(o, user, sizeof user) != NULL;
+	char user[PH__LINK_USER_MAX];
+	bool has_user = ph__link_user(o, user, sizeof user) != NULL;
 
 	if (has_password(o) && !has_user)
 		return lacks(err, "a password is given, but no user",
 		             "add --user NAME, or write the user into the URL: smtps://NAME@host");
 	if (o->mechanisms != NULL)
 		return check_mechanisms(o, has_user, err);
-	if (o->authzid != NULL && !ph__send_login_wanted(o))
+	if (o->authzid != NULL && !ph__link_login_wanted(o))
 		return lacks(err, "--authzid is given, but no user", "add --user NAME");
 	return PH_OK;
 }
