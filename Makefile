@@ -9,7 +9,7 @@ RELEASE   = build
 SANITIZED = build/sanitized
 FUZZED    = build/fuzz
 SECONDS   = 30
-SOURCES   = include src tests fuzz bench examples tools man
+SOURCES   = include src bindings tests fuzz bench examples tools man
 
 build: packages-build $(RELEASE)/build.ninja
 	ninja -C $(RELEASE)
@@ -37,6 +37,7 @@ lint: packages-lint $(RELEASE)/build.ninja
 	tools/check-symbols $(RELEASE)
 	tools/check-headers
 	tools/check-docs $(RELEASE)/posthaste
+	POSTHASTE_LIBRARY=$(RELEASE)/libposthaste.so.0 tests/python/types.sh
 	! grep -rnIE '[[:blank:]]+$$' $(SOURCES)
 	! grep -rL --include='*.[ch]' SPDX-License-Identifier $(SOURCES) | grep .
 

@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # How fast this machine sends to its own sink: messages and octets a second, over loopback, both ends on
-# this machine. Medians of three. usage: bench.sh BUILD
+# this machine. Medians of three. Then the Python package beside the standard smtplib, in ratios.
+# usage: bench.sh BUILD
 set -eu
 
 build=$(realpath "$1")
+source=$(realpath "$(dirname "$0")/..")
 dir=$(mktemp -d)
 sink=
 trap 'test -z "$sink" || kill "$sink" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -65,4 +67,10 @@ stop
 start --no CHUNKING
 measure "4 KiB, one connection, DATA" smtp none 1 20000 4096
 measure "10 MiB, one connection, DATA" smtp none 1 40 10485760
+stop
+start
+port=$(sed -n 's/^smtp .*://p' ready)
+PYTHONPATH=$source/bindings/python POSTHASTE_LIBRARY=$build/libposthaste.so.0 \
+	PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$dir/pycache \
+	/usr/bin/python3 "$source/bench/python.py" "$port"
 stop

@@ -1,12 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs into an empty folder, builds examples/send.c with what lies there, as pkg-config says, against
-# the shared and the static library, and lets it send to the installed command's sink.
+# the shared and the static library, and lets it send to the installed command's sink. So does a Python
+# program by the package that was installed there, by pip, and by the one of the source tree.
 # usage: check-install.sh BUILD
 set -eu
 
+unset POSTHASTE_LIBRARY POSTHASTE_MODULES PYTHONPATH
 build=$(realpath "$1")
-source=$(realpath "$(dirname "$0")/../examples/send.c")
+root=$(realpath "$(dirname "$0")/..")
+source=$root/examples/send.c
 dir=$(mktemp -d)
 sink=
 trap 'test -z "$sink" || kill "$sink" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -31,9 +34,11 @@ install_all() {
 	lib=$(dirname "$pc")/..
 	bin=$(dirname "$(find root -name posthaste -type f -perm -100)")
 	modules=$(dirname "$(realpath "$(find root -name posthaste-sasl.so)")")
+	package=$(dirname "$(dirname "$(find root -path '*/posthaste/smtplib.py')")")
 	for file in "$modules/posthaste-sasl.so" "$modules/posthaste-edit.so" "$lib/libposthaste.so" "$lib/libposthaste.so.0" "$lib/libposthaste.a" \
 		"$bin/../include/posthaste.h" "$bin/../include/posthaste/client.h" \
-		"$bin/../share/man/man1/posthaste-send.1" "$bin/../share/man/man1/posthaste-probe.1"; do
+		"$bin/../share/man/man1/posthaste-send.1" "$bin/../share/man/man1/posthaste-probe.1" \
+		"$package/posthaste/py.typed"; do
 		[ -e "$file" ] || { echo "not installed: $file"; return 1; }
 	done
 }
@@ -106,6 +111,50 @@ of_another_build_is_refused() {
 	[ $? = 78 ] && grep -q "belongs to another build" problem
 }
 
+cat >send.py <<'END'
+import sys
+import posthaste
+import posthaste.smtplib as smtplib
+
+server = sys.argv[1]
+with open("message", "rb") as file:
+    message = file.read()
+with smtplib.SMTP(server.partition("//")[2]) as client:
+    assert client.sendmail("ann@example.org", "bob@example.net", message) == {}
+posthaste.send(message, server=server, tls="off", user="ann", password="pencil",
+               mechanisms="SCRAM-SHA-256", sender="ann@example.org",
+               recipients="bob@example.net").raise_for_outcome()
+END
+
+# python_sends PYTHON [VARIABLE=VALUE]...: by smtplib, and by send() with a mechanism of the module's.
+python_sends() {
+	python=$1
+	shift
+	printf 'Subject: x\r\n\r\nA test.\r\n' >message
+	env "$@" "$python" -B send.py "$server" && [ "$(cat mail/new/*)" = "$(cat message message)" ] &&
+		rm mail/new/*
+}
+
+# As pip does it without a network: with Debian's setuptools.
+pip_installs() {
+	cp -rL "$root/bindings/python" pip &&
+		/usr/bin/python3 -m venv --system-site-packages venv &&
+		venv/bin/pip install --quiet --no-build-isolation --no-index ./pip &&
+		venv/bin/python -c 'import importlib.metadata as m; assert m.version("posthaste") == "'"$(
+			sed -n 's/^#define PH_VERSION "\(.*\)"/\1/p' "$root/include/posthaste/version.h")"'"'
+}
+
+says_what_is_missing() {
+	! POSTHASTE_LIBRARY=$dir/nowhere venv/bin/python -c 'import posthaste' 2>problem &&
+		grep -q "ImportError: libposthaste .*nowhere.*POSTHASTE_LIBRARY says" problem
+}
+
+# A clone with its build, and no variable but PYTHONPATH.
+make_tree() {
+	mkdir -p tree/src && cp "$root/src/libposthaste.map" tree/src && cp -r "$root/bindings" tree &&
+		ln -s "$build" tree/build
+}
+
 check "everything is installed" install_all
 check "a program builds against the shared library" build_shared
 check "a program builds against the static library" build_static
@@ -116,3 +165,11 @@ check "the module is looked for where it is installed" looks_where_it_is_install
 check "the installed module logs in" each_logs_in
 check "a missing module is named" without_it_says_so
 check "a module of another build is refused" of_another_build_is_refused
+check "the installed Python package sends" python_sends /usr/bin/python3 PYTHONPATH="$package" \
+	POSTHASTE_MODULES="$modules"
+check "pip installs the Python package" pip_installs
+check "without a library it says what to do" says_what_is_missing
+check "what pip installed sends" python_sends venv/bin/python POSTHASTE_LIBRARY="$lib/libposthaste.so.0" \
+	POSTHASTE_MODULES="$modules"
+check "there is a source tree" make_tree
+check "the package of a source tree sends" python_sends /usr/bin/python3 PYTHONPATH=tree/bindings/python

@@ -202,7 +202,7 @@ def secret(env, s, mechanism, good):
         cache = env.kerberos.ticket("alice") if good else "FILE:/nonexistent"
         return given + ("--user", user), {**env.kerberos.variables, "KRB5CCNAME": cache,
                                           "LSAN_OPTIONS": "print_suppressions=0:suppressions="
-                                          + os.path.join(os.path.dirname(__file__), "lsan.supp")}
+                                          + os.path.join(os.path.dirname(__file__), "gssapi.supp")}
     if mechanism == "EXTERNAL":
         shown = env.client_certificates["alice" if good else "bob"]
         return given + ("--cert", shown.cert, "--key", shown.key,
