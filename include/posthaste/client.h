@@ -297,8 +297,9 @@ PH_API void ph_client_close(struct ph_client *c);
 
 /* Each wait for the server at most, from now on; 0: RFC 5321 §4.5.3.2. */
 PH_API void ph_client_set_timeout(struct ph_client *c, uint64_t timeout_ms);
-/* Who is told the lines of the transcript from now on; NULL: nobody, and none is made. show_secrets
- * stays what it was in the options. May be called from the transcript itself. */
+/* Who is told the lines of the transcript from now on, instead of the options' transcript; NULL: nobody,
+ * and none is made. `user` is handed to it, and is to outlive its last call. show_secrets stays what it
+ * was in the options. May be called from the transcript itself. */
 PH_API void ph_client_set_transcript(struct ph_client *c,
                                      void (*transcript)(void *user, const struct ph_trace *line),
                                      void *user);
@@ -312,7 +313,7 @@ PH_API const struct ph_tls_facts *ph_client_tls_facts(const struct ph_client *c)
  * resumed session has those of the handshake that made it. *ret borrows from the client until the next
  * call of this function or the connection's end. */
 PH_API bool ph_client_certificate(struct ph_client *c, size_t i, struct ph_certificate *ret);
-/* The name EHLO says by itself on this connection; NULL without one. */
+/* The name EHLO says by itself on this connection, valid until it ends; NULL without a connection. */
 PH_API const char *ph_client_helo_name(const struct ph_client *c);
 PH_API const struct ph_reply *ph_client_greeting(const struct ph_client *c); /* NULL before it */
 PH_API const struct ph_reply *ph_client_ehlo_reply(const struct ph_client *c); /* or HELO's; NULL */

@@ -306,9 +306,14 @@ prepare(struct run *r, struct ph_error *err)
 
 /* ---- what is told at the end ----------------------------------------------------------------- */
 
+/* For a file or a pipe octet for octet. */
 static void
 print_message(struct ph_str text)
 {
+	if (!isatty(STDOUT_FILENO)) {
+		fwrite(text.ptr, 1, text.len, stdout);
+		return;
+	}
 	while (text.len != 0) {
 		struct ph_str line = ph__str_line(&text);
 
@@ -403,7 +408,8 @@ print_reports(struct run *r)
 
 	if (o->hide_all || o->silent.value >= 3)
 		return;
-	if (o->tls_report) {
+	/* without TLS because of a problem, that has been told */
+	if (o->tls_report && (r->probe.tls.under_tls || r->probe.status == 0)) {
 		putchar('\n');
 		ph__tls_report_print(&r->probe.tls, stdout, (int64_t)time(NULL));
 	}

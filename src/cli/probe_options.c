@@ -98,7 +98,7 @@ static const struct ph__option rows[] = {
 	{ PH__OPTION_FLAG, "dump-mail", NULL, NULL, "print the message; connect to nobody",
 	  AT(dump_mail) },
 
-	HEADING("How far (stages: connect ehlo tls helo xclient auth mail rcpt data)"),
+	HEADING("How far (stages: greeting ehlo tls helo xclient auth mail rcpt data)"),
 	{ PH__OPTION_TEXT, "quit-after", "q", "STAGE", "QUIT behind it; behind data: drop the "
 	  "connection, so that nothing is delivered", AT(quit_after) },
 	{ PH__OPTION_TEXT, "drop-after", NULL, "STAGE", "end without QUIT; body (dot) is one more stage",
@@ -566,6 +566,9 @@ check(const struct ph__probe_options *o, int operands, char **operand, struct ph
 	if (o->raw && (o->repeat.given || o->quit != PH__PROBE_NOWHERE))
 		return ph__contradiction(err, "--raw goes on as long as there are commands; --repeat and "
 		                         "--quit-after do not go with it", "leave them out");
+	if (o->tls_report && o->link.tls_mode == PH_TLS_OFF)
+		return ph__contradiction(err, "--tls-report needs TLS, and --tls=off forbids it",
+		                         "leave one of them out");
 	if (o->repeat.given && (o->tls_report || o->capabilities))
 		return ph__contradiction(err, "--repeat does not go with --tls-report and --capabilities",
 		                         "ask for them apart");

@@ -405,3 +405,28 @@ def _(env):
     result = run(env, "--json", "--nonsense")
     equal(result.status, 1, "exit status")
     equal(json.loads(result.stdout)["exit"], 1, "exit in the object")
+
+
+# contradictions, and what cannot be told
+
+@alone("--dump-mail into a pipe is the message octet for octet")
+def _(env):
+    text = "Subject: x\n\n\x01 bare \x1b[2J\n"
+    result = run(env, "-s", "nowhere.example", "-t", BOB, "-ndf", "--dump-mail", "--data",
+                 "@" + env.file("octets", text.encode()))
+    equal(result.status, 0, "exit status")
+    assert text.rstrip() in result.stdout.replace("\r", ""), result.stdout
+
+
+@alone("--tls-report and --tls=off contradict each other")
+def _(env):
+    result = run(env, "-s", "nowhere.example", "--tls-report", "--tls=off")
+    equal(result.status, 1, "exit status")
+    assert "--tls=off forbids it" in result.stderr, result.stderr
+
+
+@alone("--tls-report says nothing of a connection that there was not")
+def _(env):
+    result = run(env, "-s", "127.0.0.1:1", "--tls-report")
+    equal(result.status, 2, "exit status")
+    assert "not under TLS" not in result.stdout, result.stdout
