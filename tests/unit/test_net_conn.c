@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -127,6 +129,7 @@ struct server {
 	const char *say;
 	size_t say_len, got;
 	bool reset, flip;
+	int told[2]; /* a pipe */
 	unsigned char *keep; /* what was received */
 	char greeting[64];
 };
@@ -1521,6 +1524,52 @@ tickets_and_key_updates_are_not_data(void **state)
 	server_end(&s);
 }
 
+/* A ticket once EHLO is there, then nothing until the client has looked at what is not acknowledged. */
+static void
+serve_ticket(struct server *s, int fd)
+{
+	SSL *ssl = SSL_new(s->ctx);
+	char buf[8];
+
+	SSL_set_num_tickets(ssl, 1);
+	SSL_set_fd(ssl, fd);
+	if (SSL_accept(ssl) == 1 && SSL_read(ssl, buf, 4) == 4) {
+		s->got = (size_t)fd;
+		IGNORE(write(s->told[1], "", 1));
+		SSL_read(ssl, buf, 4);
+	}
+	SSL_free(ssl);
+}
+
+/* Or a server with Nagle's algorithm does not answer before 40 ms are over. */
+static void
+tickets_are_acknowledged_at_once(void **state)
+{
+	struct server s = { .ctx = server_ctx(&good) };
+	struct ph__tls *tls = tls_make(OPTS(.ca_file = ca_path), NAME);
+	struct client c;
+	int unacknowledged = -1;
+	char buf[8];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(pipe(s.told), 0);
+	server_start(&s, 1, serve_ticket);
+	client_open(&c, tls, s.port, true);
+	assert_int_equal(client_handshake(&c), PH_IO_OK);
+	client_write(&c, "EHLO", 4);
+	assert_int_equal(read(s.told[0], buf, 1), 1);
+	assert_int_equal(c.t->read(c.t->user, buf, sizeof buf, &n, &c.err), PH_IO_AGAIN);
+	assert_int_equal(ioctl((int)s.got, SIOCOUTQ, &unacknowledged), 0);
+	assert_int_equal(unacknowledged, 0);
+	client_write(&c, "QUIT", 4);
+	ph__conn_free(&c.conn);
+	ph__tls_free(&tls);
+	server_end(&s);
+	close(s.told[0]);
+	close(s.told[1]);
+}
+
 static void
 a_corrupted_record_ends_the_connection(void **state)
 {
@@ -1802,6 +1851,7 @@ main(void)
 		cmocka_unit_test(octets_reported_are_those_the_peer_can_read),
 		cmocka_unit_test(sends_are_few_and_large),
 		cmocka_unit_test(tickets_and_key_updates_are_not_data),
+		cmocka_unit_test(tickets_are_acknowledged_at_once),
 		cmocka_unit_test(a_corrupted_record_ends_the_connection),
 		cmocka_unit_test(clear_text_goes_both_ways),
 		cmocka_unit_test(the_peers_last_words_are_heard),
