@@ -28,7 +28,7 @@ install: build
 	meson install -C $(RELEASE)
 	$(if $(DESTDIR),,ldconfig)
 
-bench: build
+bench: packages-bench build
 	tools/bench.sh $(RELEASE)
 
 lint: packages-lint $(RELEASE)/build.ninja

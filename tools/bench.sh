@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # How fast this machine sends to its own sink: messages and octets a second, over loopback, both ends on
-# this machine. Medians of three. Then the Python package beside the standard smtplib, in ratios.
+# this machine. Medians of three. Then the Python package beside the standard smtplib, and validated
+# look-ups beside bare libunbound, in ratios.
 # usage: bench.sh BUILD
 set -eu
 
@@ -74,3 +75,4 @@ PYTHONPATH=$source/bindings/python POSTHASTE_LIBRARY=$build/libposthaste.so.0 \
 	PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$dir/pycache \
 	/usr/bin/python3 "$source/bench/python.py" "$port"
 stop
+[ ! -x "$build/bench/lookup" ] || PATH=$PATH:/usr/sbin /usr/bin/python3 "$source/bench/lookup.py" "$build"

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <posthaste/auth.h>
 #include <posthaste/record.h>
+#include <posthaste/route.h>
 #include <posthaste/source.h>
 #include <posthaste/tls.h>
 #include <posthaste/transaction.h>
@@ -54,6 +55,9 @@ struct ph_client_opts {
 	                                    lmtp:///path/to/socket; "host[:port]" is smtp. "user@" may
 	                                    stand before the host; a password may not. NULL: only with
 	                                    ph_client_attach_… */
+	const struct ph_direct_opts *direct; /* no server: each recipient's own (posthaste/route.h). NULL: the
+	                                    server. Not with server, connect, credentials or proxy, nor with
+	                                    TLS modes but DEFAULT, OPPORTUNISTIC and STARTTLS (PH_ECONFIG) */
 	const char  *connect;            /* dial this address instead; the server's name stays the one
 	                                    that is verified */
 	const struct ph_tls_opts *tls;   /* NULL: the scheme's default, verified */
@@ -76,7 +80,9 @@ struct ph_client_opts {
 	                                    speak for: "v1" or "v2" (our own socket's addresses), or
 	                                    "v1 SOURCE:PORT DESTINATION:PORT" and the same with v2. NULL: none */
 	int          family;             /* 0 any, 4 or 6 */
-	uint64_t     timeout_ms;         /* each wait for the server at most; 0: RFC 5321 §4.5.3.2 */
+	uint64_t     timeout_ms;         /* each wait for the server at most; 0: RFC 5321 §4.5.3.2. Of a direct
+	                                    client each DNS answer as well, if it is under 30 s when the first
+	                                    is asked for; an MTA-STS policy has its minute in any case */
 	uint64_t     connect_timeout_ms; /* each address; 0: 30 s */
 	unsigned     window;             /* BDAT transactions unanswered at most; 0: 8 */
 	bool         no_pipelining;      /* a command at a time, for debugging a server */
@@ -136,6 +142,15 @@ PH_API enum ph_code ph_client_sendmail(struct ph_client *c, const struct ph_enve
 PH_API enum ph_code ph_client_send_message(struct ph_client *c, struct ph_source *message,
                                            const struct ph_envelope *envelope,
                                            const struct ph_record **ret, struct ph_error *err);
+
+/* Where the mail for a domain goes (the part of an address behind the @; U-labels or not), of a client
+ * with ph_client_opts.direct: looked up now, or known from before. Nobody is connected to. *ret is valid
+ * until the next call on the client. PH_OK also when no host of it can be used, each saying why.
+ * PH_ENOHOST: there is no such domain, or it takes no mail (RFC 7505); PH_EDEFERRED: look-ups failed;
+ * PH_ESECURITY: not as secure as was demanded; PH_ENOINPUT, PH_ECONFIG: the trust anchor or a DNS server
+ * that cannot be used, or no look-up module; PH_EINPUT, PH_EUSAGE, PH_ECANCELLED, PH_ESYSTEM. */
+PH_API enum ph_code ph_client_route(struct ph_client *c, const char *domain,
+                                    const struct ph_route **ret, struct ph_error *err);
 
 /* Many messages, at one round trip each or less: submit() keeps a message for sending and returns at
  * once, next() gives the records in the order of submission. Keep a window's worth submitted and the

@@ -95,7 +95,15 @@ enum ph_stage {
 	X(CANCELLED,      "cancelled") \
 	X(STATE,          "state")            /* called out of order */ \
 	X(MODULE,         "module")           /* an optional part is not installed, or not of this build */ \
-	X(DOWNGRADE,      "downgrade")        /* the server offered something safer before */
+	X(DOWNGRADE,      "downgrade")        /* the server offered something safer before */ \
+	X(NULL_MX,        "null-mx")          /* the domain takes no mail (RFC 7505) */ \
+	X(MX_UNUSABLE,    "mx-unusable")      /* there are MX records, and none leads anywhere */ \
+	X(MX_LOOP,        "mx-loop")          /* this very host is the best server */ \
+	X(DNS_BOGUS,      "dns-bogus")        /* DNSSEC signatures are wrong or missing */ \
+	X(NO_DNSSEC,      "no-dnssec")        /* DANE is demanded, and the domain or our resolver has none */ \
+	X(NO_DANE,        "no-dane")          /* DANE is demanded, and there are no usable TLSA records */ \
+	X(CERT_TLSA,      "certificate-tlsa") /* it matches no TLSA record */ \
+	X(STS_MX,         "sts-mx")           /* no MX host is in the domain's MTA-STS policy */
 
 enum ph_cause {
 #define PH_X(sym, name) PH_CAUSE_##sym,

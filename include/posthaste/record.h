@@ -22,6 +22,13 @@ PH_API const char *ph_record_from(const struct ph_record *r);
 PH_API uint64_t ph_record_bytes(const struct ph_record *r);
 PH_API size_t ph_record_recipient_count(const struct ph_record *r);
 PH_API const struct ph_recipient_outcome *ph_record_recipient(const struct ph_record *r, size_t i);
+/* What came between that recipient and a server, in words: there is no such domain, nobody could be
+ * reached. NULL: he was accepted, or his reply says it. */
+PH_API const struct ph_error *ph_record_recipient_error(const struct ph_record *r, size_t i);
+/* Of the recipients' `session`: the server's name, as the user or a MX record gave it, and what went
+ * wrong there; NULL: there is no such session, or nothing did. */
+PH_API const char *ph_record_host(const struct ph_record *r, size_t session);
+PH_API const struct ph_error *ph_record_session_error(const struct ph_record *r, size_t session);
 /* What to tell a person: the first thing that went wrong, with text and hint; NULL when all was
  * accepted. */
 PH_API const struct ph_error *ph_record_error(const struct ph_record *r);

@@ -5,6 +5,7 @@
  * verified against the system's certificates and its name against the one that was dialled. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <posthaste/api.h>
 
 #ifdef __cplusplus
@@ -28,6 +29,15 @@ enum ph_tls_version {
 	PH_TLS_1_3
 };
 
+/* A TLSA record (RFC 6698 §2.1): what a certificate must match. */
+struct ph_tlsa {
+	uint8_t     usage;    /* 2 DANE-TA, 3 DANE-EE */
+	uint8_t     selector; /* 0 certificate, 1 public key */
+	uint8_t     matching; /* 0 the whole, 1 SHA-256, 2 SHA-512 */
+	const void *data;
+	size_t      len;
+};
+
 struct ph_tls_opts {
 	size_t              size;        /* PH_TLS_OPTS_INIT */
 	enum ph_tls_mode    mode;
@@ -48,6 +58,14 @@ struct ph_tls_opts {
 	const char *const  *pins;        /* SHA-256 of certificate or public key (SPKI): 64 hex digits,
 	                                    colons allowed, or base64; replace chain and name checks */
 	size_t              pin_count;
+	const struct ph_tlsa *tlsa;      /* DANE (RFC 7672 §3.1): the certificate must match one of these
+	                                    records, validated by the caller; the system's authorities do not
+	                                    count. DANE-EE asks for no name, date or chain. Records of use
+	                                    1 and 0, or malformed, are passed over; PH_ECONFIG: none is left */
+	size_t              tlsa_count;
+	const char *const  *names;       /* beside server_name, names that the certificate may have as well
+	                                    (RFC 7672 §3.2.2), with TLSA records or without; no addresses */
+	size_t              name_count;
 };
 #define PH_TLS_OPTS_INIT .size = sizeof(struct ph_tls_opts)
 

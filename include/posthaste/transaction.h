@@ -39,7 +39,7 @@ struct ph_recipient_outcome {
 	enum ph_stage   stage;    /* where it was decided */
 	enum ph_cause   cause;
 	struct ph_reply reply;    /* the reply that decided it; code 0: none did */
-	unsigned        session;  /* which session of the delivery record */
+	unsigned        session;  /* which session of the delivery record; UINT_MAX: none was begun */
 };
 
 /* When a recipient's server shall report (RFC 3461 §4.1); NEVER stands alone. */
@@ -91,7 +91,8 @@ struct ph_envelope {
 	const char        *auth;             /* AUTH= (RFC 4954 §5): who submitted it to us; "": nobody we
 	                                        vouch for. Preferred. NULL: not said */
 	bool               require_tls;      /* REQUIRETLS (RFC 8689): over verified TLS at each hop or not
-	                                        at all. Demanded; refused as 5.7.30 */
+	                                        at all. Demanded; refused as 5.7.30, or 5.7.10 where a
+	                                        domain's servers have no verified TLS */
 	enum ph_by_mode    by_mode;          /* DELIVERBY (RFC 2852); */
 	bool               by_trace;         /* its "T": each relay reports; */
 	int32_t            by_seconds;       /* within so many: ±999,999,999; RETURN: more than 0 */

@@ -54,7 +54,7 @@ enum ph_io {
 /* What a finished handshake has shown. Filled by the transport, kept in the record. */
 struct ph_tls_facts {
 	size_t size;           /* PH_TLS_FACTS_INIT */
-	bool   verified;       /* the peer proved its identity: chain and name, or a pin */
+	bool   verified;       /* the peer proved its identity: chain and name, a pin, or a TLSA record */
 	bool   resumed;        /* a session was resumed; its identity was proved when it was made */
 	char   version[16];    /* "TLSv1.3" */
 	char   cipher[64];     /* "TLS_AES_256_GCM_SHA384" */
@@ -69,6 +69,7 @@ struct ph_tls_facts {
 	char   group[32];      /* key exchange, "X25519"; empty: not known */
 	bool   waived;         /* of TLS that is lent, not verified: its owner chose that. It counts as if
 	                          the options had said insecure: credentials may cross it */
+	enum ph_cause problem_cause; /* of `problem`, for programs; NONE: it was not to be verified */
 };
 #define PH_TLS_FACTS_INIT { .size = sizeof(struct ph_tls_facts) }
 

@@ -84,9 +84,40 @@
 #define PH__TLS_KEEP          4096        /* a ciphertext buffer up to this size is kept while idle */
 #define PH__TLS_SESSIONS      8           /* kept for resumption; a TLS 1.3 ticket serves once */
 #define PH__PINS_MAX          256
+#define PH__TLS_NAMES_MAX     16          /* that a certificate may have instead of the server's */
 #define PH__CERT_NAME_MAX     1024        /* of one of its names as shown; 255 octets, escaped */
 #define PH__ALPN_NAME_MAX     255         /* RFC 7301 §3.1: one octet of length */
 #define PH__ALPN_MAX          2048        /* of all names: the ClientHello stays one record */
+
+/* Routes. */
+#define PH__MS_LOOKUP         30000       /* a DNS answer, all its retries and signatures included */
+#define PH__DNS_SERVERS       8           /* that questions are forwarded to */
+#define PH__DNS_SERVER_TEXT   64          /* ADDRESS%SCOPE@PORT */
+#define PH__MS_POLICY         60000       /* RFC 8461 §3.3: an MTA-STS policy */
+#define PH__POLICY_MAX        (64 * 1024) /* §3.3 */
+#define PH__POLICY_MX_MAX     1000        /* patterns of a policy */
+#define PH__POLICY_AGE_MAX    31557600    /* §3.2: seconds */
+#define PH__STS_RECORD_MAX    4096        /* a TXT record of §3.1; real ones have 40 octets */
+#define PH__NAME_TEXT_MAX     253         /* a DNS name in text, without final dot (RFC 1035 §3.1) */
+#define PH__POLICY_KEPT_MAX   (PH__POLICY_MAX + 1024) /* a policy as a file of the cache */
+#define PH__POLICIES_KEPT     10000       /* in memory; the one that was asked for longest ago goes first */
+#define PH__POLICY_RETRY_S    300         /* §3.3: after a failed fetch */
+#define PH__POLICY_FRESH_S    86400       /* §10.2: it is fetched anew then */
+#define PH__FETCHES           64          /* policies fetched at the same time */
+#define PH__FETCH_ADDRESSES   32          /* of a policy's host: those of a host, of both families */
+#define PH__FETCH_HEADER_MAX  (64 * 1024) /* octets of all headers of a response */
+#define PH__MX_MAX            64          /* hosts of a domain; real ones have up to 20 */
+#define PH__MX_ADDRESSES      16          /* of a host */
+#define PH__TLSA_MAX          64          /* records of a host */
+#define PH__ROUTE_TRIES       12          /* addresses tried for a domain, unless told otherwise */
+#define PH__ROUTES_MAX        1000        /* looked up at the same time for one message; kept between */
+#define PH__MS_ROUTE          60000       /* a route is used without asking again; DNS has its own cache */
+#define PH__MS_SENDER         5000        /* the answer about the sender's domain is waited for, when all
+                                             others are there */
+#define PH__ROUTE_RECIPIENTS  100         /* RFC 5321 §4.5.3.1.8: every server takes so many at a time */
+#define PH__DIRECT_IDLE       16          /* connections kept for the next message */
+#define PH__BAD_NETWORKS      16          /* IPv6 networks that do not answer, remembered, */
+#define PH__MS_BAD_NETWORK    600000      /* so long */
 
 /* What a client may send to the server session (src/smtp/server.h). */
 #define PH__SERVER_FEED_MAX   (1024 * 1024)     /* lent at once; what may wait for an answer */

@@ -151,6 +151,16 @@ ph__str_is_utf8(struct ph_str s)
 	return true;
 }
 
+uint64_t
+ph__str_hash(struct ph_str s)
+{
+	uint64_t h = 14695981039346656037u;
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.ptr[i]) * 1099511628211u;
+	return h;
+}
+
 bool
 ph__str_to_uint(struct ph_str s, uint64_t max, uint64_t *ret)
 {

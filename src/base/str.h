@@ -26,6 +26,14 @@ ph__lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
+/* In place. */
+static inline void
+ph__lower_all(char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		s[i] = ph__lower(s[i]);
+}
+
 static inline char
 ph__upper(char c)
 {
@@ -93,6 +101,8 @@ bool ph__str_is_ascii(struct ph_str s);
 bool ph__str_is_utf8(struct ph_str s);         /* well formed, no surrogates (RFC 3629) */
 /* Octets of the UTF-8 character at s.ptr, its code point in *cp; 0 when ill-formed or empty. */
 size_t ph__utf8_next(struct ph_str s, uint32_t *cp);
+/* For tables of what we look up ourselves (FNV-1a, 64 bits). */
+uint64_t ph__str_hash(struct ph_str s);
 /* A decimal number that fills all of s; false when empty, not a number, or over max. */
 bool ph__str_to_uint(struct ph_str s, uint64_t max, uint64_t *ret);
 

@@ -22,8 +22,10 @@ ph__client_keep_reply(struct ph_client *c, const struct ph_reply *r)
 }
 
 static enum ph_code
-not_connected(struct ph_error *err)
+not_connected(const struct ph_client *c, struct ph_error *err)
 {
+	if (c->direct != NULL)
+		return ph__direct_misused(err);
 	return ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_STATE,
 	                "there is no connection: connect first");
 }
@@ -55,7 +57,7 @@ ph__client_check_alive(struct ph_client *c, struct ph_error *err)
 	struct ph_smtp_event ev = PH_SMTP_EVENT_INIT;
 
 	if (c->drive == NULL)
-		return not_connected(err);
+		return not_connected(c, err);
 	if (!ph_smtp_is_closed(c->drive->smtp))
 		return PH_OK;
 	while (ph_smtp_next_event(c->drive->smtp, &ev)) {
@@ -65,7 +67,7 @@ ph__client_check_alive(struct ph_client *c, struct ph_error *err)
 			return lost(c, &ev, err);
 	}
 	ph__client_drop(c, NULL);
-	return not_connected(err);
+	return not_connected(c, err);
 }
 
 /* Runs until an event of this type, which is left in *ev; PH_OK, or how the connection ended. */
@@ -407,8 +409,10 @@ ph_client_quit(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 {
 	enum ph_code rc;
 
+	if (c->direct != NULL)
+		return ph__direct_quit(c, err);
 	if (c->drive == NULL)
-		return not_connected(err);
+		return not_connected(c, err);
 	if (c->active != 0)
 		return ph__fail(err, PH_EUSAGE, PH_STAGE_QUIT, PH_CAUSE_STATE,
 		                "messages are under way: collect them with ph_client_next() first");

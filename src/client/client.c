@@ -49,6 +49,8 @@ take_tls(struct ph_client *c, struct ph_error *err)
 	t->key_file = t->key_file != NULL ? given : NULL;
 	t->alpn = t->alpn != NULL ? given : NULL;
 	t->pins = NULL;
+	t->tlsa = NULL;
+	t->names = NULL;
 	return rc;
 }
 
@@ -175,6 +177,8 @@ take_options(struct ph_client *c, struct ph_error *err)
 			return rc;
 		c->has_server = true;
 	}
+	if (o->direct != NULL && (rc = ph__direct_new(c, err)) != PH_OK)
+		return rc;
 	if ((rc = take_tls(c, err)) != PH_OK ||
 	    (rc = copy_string(c, &c->connect, o->connect, "address to connect to", err)) != PH_OK ||
 	    (rc = copy_string(c, &c->helo, o->helo, "EHLO name", err)) != PH_OK ||
@@ -183,6 +187,7 @@ take_options(struct ph_client *c, struct ph_error *err)
 	    (rc = take_credentials(c, err)) != PH_OK)
 		return rc;
 	c->opts.tls = NULL;
+	c->opts.direct = NULL;
 	c->opts.credentials = NULL;
 	c->opts.server = c->opts.connect = c->opts.helo = c->opts.source_ip = NULL;
 	c->opts.proxy = c->opts.proxy_password = c->opts.proxy_header = NULL;
@@ -226,6 +231,7 @@ delivery_free(struct ph_client *c, struct ph__delivery *d)
 	for (size_t i = 0; i < d->session_count; i++)
 		ph__session_unref(&d->sessions[i]);
 	ph__free(&c->mem, d->sessions);
+	ph__mail_free(c, &d->mail);
 	ph_txn_free(d->txn);
 	ph__free(&c->mem, d);
 }
@@ -252,6 +258,7 @@ ph_client_free(struct ph_client *c)
 	pending = c->first;
 	c->first = NULL; /* nothing is tried again */
 	ph__client_drop(c, NULL);
+	ph__direct_free(c);
 	deliveries_free(c, pending);
 	deliveries_free(c, c->spare);
 	delivery_free(c, c->given);
@@ -280,7 +287,7 @@ ph_client_cancel(struct ph_client *c)
 enum ph_code
 ph__client_cancelled(const struct ph_client *c, enum ph_stage stage, struct ph_error *err)
 {
-	if (!atomic_load(&c->cancelled))
+	if (!atomic_load(&c->cancelled) && (c->outer == NULL || !atomic_load(&c->outer->cancelled)))
 		return PH_OK;
 	return ph__fail(err, PH_ECANCELLED, stage, PH_CAUSE_CANCELLED, "cancelled before it was sent");
 }
@@ -291,6 +298,7 @@ ph_client_set_timeout(struct ph_client *c, uint64_t timeout_ms)
 	c->opts.timeout_ms = timeout_ms;
 	if (c->drive != NULL)
 		ph__session_set_timeout(c->drive->smtp, timeout_ms);
+	ph__direct_set_timeout(c);
 }
 
 void
@@ -301,12 +309,13 @@ ph_client_set_transcript(struct ph_client *c,
 	c->opts.transcript_user = user;
 	if (c->drive != NULL)
 		ph__session_set_trace(c->drive->smtp, transcript != NULL);
+	ph__direct_set_transcript(c);
 }
 
 bool
 ph_client_is_connected(const struct ph_client *c)
 {
-	return c->drive != NULL && !ph_smtp_is_closed(c->drive->smtp);
+	return (c->drive != NULL && !ph_smtp_is_closed(c->drive->smtp)) || ph__direct_is_connected(c);
 }
 
 int

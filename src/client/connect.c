@@ -25,6 +25,7 @@ ph__client_wish(const struct ph_client *c)
 		.allow_clear_auth = c->opts.allow_clear_auth,
 		.loopback = c->peer.loopback,
 		.tls_up = c->drive != NULL && c->drive->tls_up,
+		.route = c->outer != NULL ? &c->demand : NULL,
 	};
 }
 
@@ -35,20 +36,27 @@ ph__client_proxy(const struct ph_client *c)
 	                           .user = c->proxy.user, .password = c->proxy_password };
 }
 
+/* The client that it serves has begun before it. */
+static uint64_t
+since_us(const struct ph_client *c)
+{
+	return ph__now_us() - (c->outer != NULL ? c->outer->began_us : c->began_us);
+}
+
 static void
 pass_trace(void *user, const struct ph_smtp_trace *t)
 {
 	struct ph_client *c = user;
 	struct ph_trace line = {
 		.size = sizeof line, .direction = t->direction, .tls = t->tls, .refused = t->refused,
-		.since_us = ph__now_us() - c->began_us, .text = t->text, .len = t->len,
+		.since_us = since_us(c), .text = t->text, .len = t->len,
 	};
 
 	c->opts.transcript(c->opts.transcript_user, &line);
 }
 
-static void
-note(struct ph_client *c, const char *what, const char *subject)
+void
+ph__client_note(struct ph_client *c, const char *what, const char *subject)
 {
 	struct ph_trace line = { .size = sizeof line, .direction = '*' };
 	struct ph__buf b;
@@ -57,7 +65,7 @@ note(struct ph_client *c, const char *what, const char *subject)
 		return;
 	ph__buf_init(&b, &c->mem, 1024);
 	ph__buf_addf(&b, "%s%.700s", what, subject);
-	line.since_us = ph__now_us() - c->began_us;
+	line.since_us = since_us(c);
 	line.text = ph__buf_cstr(&b);
 	line.len = b.len;
 	c->opts.transcript(c->opts.transcript_user, &line);
@@ -69,7 +77,8 @@ note(struct ph_client *c, const char *what, const char *subject)
 static enum ph_code
 begin_session(struct ph_client *c, struct ph_error *err)
 {
-	struct ph__session *s = ph__session_new(&c->mem);
+	/* it may be in the record of the client that this one serves when this one is gone */
+	struct ph__session *s = ph__session_new(c->outer != NULL ? &c->outer->mem : &c->mem);
 	const char *host = c->server.host != NULL ? c->server.host : c->server.unix_path;
 
 	if (s == NULL)
@@ -141,8 +150,9 @@ ph__client_is_cancelled(void *user, bool waiting)
 	struct ph_client *c = user;
 
 	if (waiting && c->opts.interrupted != NULL && c->opts.interrupted(c->opts.interrupted_user))
-		ph_client_cancel(c);
-	return atomic_load_explicit(&c->cancelled, memory_order_relaxed);
+		ph_client_cancel(c->outer != NULL ? c->outer : c);
+	return atomic_load_explicit(&c->cancelled, memory_order_relaxed) ||
+	       (c->outer != NULL && atomic_load_explicit(&c->outer->cancelled, memory_order_relaxed));
 }
 
 static enum ph_code
@@ -165,6 +175,10 @@ dial(struct ph_client *c, int *fd, struct ph_error *err)
 	enum ph_code rc;
 	enum ph_io io;
 
+	if (c->addresses != NULL) {
+		o.addresses = c->addresses->list;
+		o.address_count = c->addresses->count;
+	}
 	if (c->connect != NULL && *c->connect == '/') {
 		o.unix_path = c->connect;
 		o.host = NULL;
@@ -187,6 +201,8 @@ dial(struct ph_client *c, int *fd, struct ph_error *err)
 		}
 	}
 	c->session->resolve_us = ph__dial_resolve_us(d);
+	for (size_t i = 0; c->addresses != NULL && i < c->addresses->count; i++)
+		c->addresses->fate[i] = ph__dial_fate(d, i);
 	ph__dial_free(&d);
 	if (io == PH_IO_OK)
 		return PH_OK;
@@ -246,6 +262,8 @@ begin_drive(struct ph_client *c, const struct ph_transport *io, bool in_clear,
 	c->drive->cancelled_user = c;
 	if (c->no_riding)
 		ph__session_forbid_riding(c->drive->smtp);
+	if (c->outer != NULL)
+		ph__session_set_unstated(c->drive->smtp, PH__ROUTE_RECIPIENTS);
 	if (tls != NULL) {
 		memcpy(&c->drive->facts, tls,
 		       tls->size < sizeof c->drive->facts ? tls->size : sizeof c->drive->facts);
@@ -319,11 +337,11 @@ connect_client(struct ph_client *c, bool in_clear, struct ph_error *err)
 	    (rc = begin_session(c, err)) != PH_OK)
 		return rc;
 	describe_target(c, target, sizeof target);
-	note(c, "Connecting to ", target);
+	ph__client_note(c, "Connecting to ", target);
 	if ((rc = dial(c, &fd, &why)) == PH_OK) {
-		note(c, "Connected", c->proxy.host != NULL ? " by the proxy" : "");
+		ph__client_note(c, "Connected", c->proxy.host != NULL ? " by the proxy" : "");
 		if (c->proxy_header.version != 0)
-			note(c, "Said for whom we speak by the PROXY protocol, version ",
+			ph__client_note(c, "Said for whom we speak by the PROXY protocol, version ",
 			     c->proxy_header.version == 1 ? "1" : "2");
 		c->by_proxy = c->proxy.host != NULL;
 		rc = begin_on_socket(c, fd, true, in_clear, &why);
@@ -343,21 +361,23 @@ static void
 note_tls(struct ph_client *c)
 {
 	const struct ph_tls_facts *f = &c->drive->facts;
-	char line[700];
-
 	struct ph__wish wish = ph__client_wish(c);
+	struct ph_certificate cert = PH_CERTIFICATE_INIT;
+	char line[700];
 
 	c->session->policy = ph__policy_of(&wish).name; /* by hand: it has one from now on */
 	c->session->tls_up = true;
 	c->session->tls = *f;
 	c->session->tls_us = c->drive->tls_us;
+	if (c->conn != NULL && ph__conn_certificate(c->conn, 0, &cert)) /* of TLS that is lent, nobody knows */
+		ph__session_set_certificate(c->session, &cert);
 	if (f->verified)
 		snprintf(line, sizeof line, "%s %s, verified for %.200s", f->version, f->cipher,
 		         f->peer_name);
 	else
 		snprintf(line, sizeof line, "%s %s, NOT verified: %s", f->version, f->cipher,
 		         f->problem);
-	note(c, "TLS is up: ", line);
+	ph__client_note(c, "TLS is up: ", line);
 }
 
 static void
@@ -466,7 +486,7 @@ leave(struct ph_client *c)
 void
 ph__client_retire(struct ph_client *c)
 {
-	note(c, "The server's limits for a connection are reached: on to another", "");
+	ph__client_note(c, "The server's limits for a connection are reached: on to another", "");
 	leave(c);
 	ph__client_drop(c, NULL);
 }
@@ -487,6 +507,7 @@ enum ph_code
 ph__client_open(struct ph_client *c, struct ph_error *err)
 {
 	struct ph_error why = PH_ERROR_INIT;
+	struct ph__session *before;
 	bool fall_back;
 	enum ph_code rc;
 
@@ -503,8 +524,14 @@ ph__client_open(struct ph_client *c, struct ph_error *err)
 	            (why.stage == PH_STAGE_TLS || why.stage == PH_STAGE_STARTTLS) &&
 	            why.cause != PH_CAUSE_REPLY && why.cause != PH_CAUSE_INJECTION;
 	if (fall_back) {
-		note(c, "TLS failed, once more in clear: ", why.text);
-		if ((rc = connect_client(c, true, err)) != PH_OK)
+		ph__client_note(c, "TLS failed, once more in clear: ", why.text);
+		before = ph__session_ref(c->session);
+		rc = connect_client(c, true, err);
+		if (c->session != NULL)
+			c->session->before = before; /* its handshake is on record, too */
+		else
+			ph__session_unref(&before);
+		if (rc != PH_OK)
 			return rc;
 		why = (struct ph_error)PH_ERROR_INIT;
 		if ((rc = open_once(c, &why)) == PH_OK)
@@ -559,7 +586,7 @@ await_greeting(struct ph_client *c, const struct ph_reply **ret, struct ph_error
 enum ph_code
 ph_client_connect(struct ph_client *c, const struct ph_reply **ret, struct ph_error *err)
 {
-	enum ph_code rc = connect_client(c, false, err);
+	enum ph_code rc = c->direct != NULL ? ph__direct_misused(err) : connect_client(c, false, err);
 
 	return rc == PH_OK ? await_greeting(c, ret, err) : rc;
 }
@@ -570,6 +597,11 @@ ph_client_attach_socket(struct ph_client *c, int fd, bool owned, const struct ph
 {
 	enum ph_code rc;
 
+	if (c->direct != NULL) {
+		if (owned)
+			close(fd);
+		return ph__direct_misused(err);
+	}
 	ph__client_drop(c, NULL);
 	if ((rc = begin_session(c, err)) != PH_OK ||
 	    (rc = begin_on_socket(c, fd, owned, false, err)) != PH_OK)
@@ -597,6 +629,8 @@ ph_client_attach_transport(struct ph_client *c, const struct ph_transport *t,
 {
 	enum ph_code rc;
 
+	if (c->direct != NULL)
+		return ph__direct_misused(err);
 	ph__client_drop(c, NULL);
 	c->peer = (struct ph__peer){ .loopback = false };
 	if ((rc = take_table(&c->lent, t, err)) != PH_OK ||
@@ -635,6 +669,8 @@ ph_client_lend_tls(struct ph_client *c, const struct ph_transport *t, struct ph_
 enum ph_code
 ph_client_open(struct ph_client *c, struct ph_error *err)
 {
+	if (c->direct != NULL)
+		return ph__direct_misused(err);
 	if (c->drive != NULL && c->opened)
 		return PH_OK;
 	return ph__client_open(c, err);
@@ -643,6 +679,7 @@ ph_client_open(struct ph_client *c, struct ph_error *err)
 void
 ph_client_leave(struct ph_client *c)
 {
+	ph__direct_leave(c);
 	leave(c);
 	ph_client_close(c);
 }
@@ -650,5 +687,6 @@ ph_client_leave(struct ph_client *c)
 void
 ph_client_close(struct ph_client *c)
 {
+	ph__direct_close(c);
 	ph__client_drop(c, NULL);
 }

@@ -9,7 +9,7 @@
  * What the server's limits ask for is no such try: a message goes out in rounds when it has more
  * recipients than the server takes at a time, and a connection that has carried as much as one may is
  * left for a fresh one. */
-#include "client/private.h"
+#include "client/direct.h"
 
 #include <assert.h>
 #include <string.h>
@@ -91,12 +91,12 @@ take_envelope(struct ph_client *c, struct ph__delivery *d, const struct ph_envel
 	memcpy(&e, envelope, envelope->size < sizeof e ? envelope->size : sizeof e);
 	e.size = sizeof e;
 	d->no_dup = e.no_dup;
-	if (is_ascii(&e))
-		return make_txn(c, d, &e, err);
 	ph__arena_init(&arena, &c->mem);
-	rc = envelope_to_ascii(c, &arena, &e, err);
+	rc = is_ascii(&e) ? PH_OK : envelope_to_ascii(c, &arena, &e, err);
 	if (rc == PH_OK)
 		rc = make_txn(c, d, &e, err);
+	if (rc == PH_OK && c->direct != NULL)
+		rc = ph__direct_take(c, d, &e, err);
 	ph__arena_done(&arena);
 	return rc;
 }
@@ -123,6 +123,7 @@ put_aside(struct ph_client *c, struct ph__delivery *d)
 	for (size_t i = 0; i < d->session_count; i++)
 		ph__session_unref(&d->sessions[i]);
 	d->session_count = 0;
+	ph__mail_free(c, &d->mail);
 	d->next = c->spare;
 	c->spare = d;
 }
@@ -168,8 +169,8 @@ ph_client_pending(const struct ph_client *c)
 
 /* What became of a delivery that no session could decide; if a reply did (to the greeting, to EHLO,
  * to AUTH), it is the one that was kept. */
-static void
-fail(struct ph_client *c, struct ph__delivery *d, const struct ph_error *why)
+void
+ph__delivery_fail(struct ph_client *c, struct ph__delivery *d, const struct ph_error *why)
 {
 	bool never = (why->code == PH_EINPUT && why->stage != PH_STAGE_AUTH) ||
 	             why->code == PH_ENOHOST || why->code == PH_EREFUSED;
@@ -185,24 +186,32 @@ fail(struct ph_client *c, struct ph__delivery *d, const struct ph_error *why)
 	d->state = PH__FINISHED;
 }
 
-static void
-note_session(struct ph_client *c, struct ph__delivery *d)
+unsigned
+ph__delivery_add_session(struct ph_client *c, struct ph__delivery *d, struct ph__session *s)
 {
-	if (c->session == NULL)
-		return;
-	if (d->session_count != 0 && d->sessions[d->session_count - 1] == c->session)
-		return;
+	for (size_t i = d->session_count; i-- > 0; )
+		if (d->sessions[i] == s)
+			return (unsigned)i;
+	if (s->before != NULL)
+		ph__delivery_add_session(c, d, s->before);
 	if (d->session_count == d->session_cap) {
 		size_t cap = d->session_cap != 0 ? 2 * d->session_cap : 4;
 		struct ph__session **p = ph__realloc(&c->mem, d->sessions, cap * sizeof *p);
 
 		if (p == NULL)
-			return; /* the record lacks one, the delivery goes on */
+			return PH__NO_SESSION; /* the record lacks one, the delivery goes on */
 		d->sessions = p;
 		d->session_cap = cap;
 	}
-	d->sessions[d->session_count] = ph__session_ref(c->session);
-	d->txn->session = (unsigned)d->session_count++;
+	d->sessions[d->session_count] = ph__session_ref(s);
+	return (unsigned)d->session_count++;
+}
+
+static void
+note_session(struct ph_client *c, struct ph__delivery *d)
+{
+	if (c->session != NULL)
+		d->txn->session = ph__delivery_add_session(c, d, c->session);
 }
 
 static void
@@ -260,7 +269,7 @@ go_on(struct ph_client *c, struct ph__delivery *d)
 		         "read once more for the others");
 		ph__hint(&why, "keep it in a file, or send it to fewer recipients at a time");
 	}
-	fail(c, d, &why);
+	ph__delivery_fail(c, d, &why);
 }
 
 static void
@@ -275,7 +284,7 @@ try_again(struct ph_client *c, struct ph__delivery *d)
 	if (d->tries >= TRIES_MAX || c->attached || !rewind_message(d)) {
 		ph__fail(&why, PH_EDEFERRED, PH_STAGE_MAIL, PH_CAUSE_AFTER_SURPRISE,
 		         "the connection went wrong before the server had decided about this message");
-		fail(c, d, &why);
+		ph__delivery_fail(c, d, &why);
 		return;
 	}
 	d->state = PH__WAITING;
@@ -366,23 +375,20 @@ on_event(struct ph_client *c, const struct ph_smtp_event *ev)
 
 /* ---- handing over ---------------------------------------------------------------------------- */
 
-static const struct ph_source_facts *
-facts_of(struct ph_client *c, struct ph__delivery *d, struct ph_error *err,
-         enum ph_code *rc)
+enum ph_code
+ph__delivery_examine(struct ph_client *c, struct ph__delivery *d, struct ph_error *err)
 {
 	const struct timespec a_while = { 0, 20000000 };
+	enum ph_code rc = PH_OK;
 
-	*rc = PH_OK;
 	if (ph__source_facts(d->job.source) == NULL)
-		while ((*rc = ph_source_examine(d->job.source, NULL, err)) == PH_EDEFERRED) {
+		while ((rc = ph_source_examine(d->job.source, NULL, err)) == PH_EDEFERRED) {
 			/* a callback or pipe that has nothing yet */
 			nanosleep(&a_while, NULL);
-			if (ph__client_is_cancelled(c, true)) {
-				*rc = ph__client_cancelled(c, PH_STAGE_PREPARE, err);
-				break;
-			}
+			if (ph__client_is_cancelled(c, true))
+				return ph__client_cancelled(c, PH_STAGE_PREPARE, err);
 		}
-	return ph__source_facts(d->job.source);
+	return rc;
 }
 
 /* True when it is with the session, or finished; false when the session takes no more now. */
@@ -390,18 +396,15 @@ static bool
 hand_over_one(struct ph_client *c, struct ph__delivery *d)
 {
 	struct ph_error why = PH_ERROR_INIT;
-	const struct ph_source_facts *facts;
-	enum ph_code rc;
 
-	facts = facts_of(c, d, &why, &rc);
-	if (rc != PH_OK || ph__source_begin(d->job.source, &why) != PH_OK) {
-		fail(c, d, &why);
+	if (ph__delivery_examine(c, d, &why) != PH_OK || ph__source_begin(d->job.source, &why) != PH_OK) {
+		ph__delivery_fail(c, d, &why);
 		return true;
 	}
 	note_session(c, d);
 	d->began_us = ph__now_us();
 	d->round_trips_before = c->used ? ph_smtp_round_trips(c->drive->smtp) : 0;
-	if (ph_smtp_submit(c->drive->smtp, d->txn, facts) != PH_OK)
+	if (ph_smtp_submit(c->drive->smtp, d->txn, ph__source_facts(d->job.source)) != PH_OK)
 		return false;
 	d->state = PH__ACTIVE;
 	c->active++;
@@ -483,7 +486,7 @@ ensure_open(struct ph_client *c, struct ph__delivery *d)
 	else if (ph__client_open(c, &why) == PH_OK)
 		return true;
 	note_session(c, d);
-	fail(c, d, &why);
+	ph__delivery_fail(c, d, &why);
 	if (c->waiting == d)
 		find_waiting(c);
 	return false;
@@ -492,6 +495,8 @@ ensure_open(struct ph_client *c, struct ph__delivery *d)
 static void
 run(struct ph_client *c, struct ph__delivery *d)
 {
+	if (c->direct != NULL)
+		ph__direct_run(c, d);
 	while (d->state != PH__FINISHED) {
 		struct ph_smtp_event ev = PH_SMTP_EVENT_INIT;
 
@@ -518,6 +523,7 @@ make_record(struct ph_client *c, struct ph__delivery *d)
 	r->txn = d->txn;
 	r->session_count = d->session_count;
 	r->sessions = d->sessions;
+	r->errors = d->mail != NULL ? d->mail->errors : NULL;
 	r->round_trips = d->round_trips;
 	r->no_dup = d->no_dup;
 	if (c->session != NULL)

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <posthaste/client.h>
 #include "auth/sasl.h"
+#include "base/bounds.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "drive/drive.h"
@@ -30,7 +31,15 @@ struct ph__delivery {
 	struct ph__session **sessions; /* all that had a part in it */
 	size_t session_count, session_cap;
 	uint64_t round_trips, round_trips_before, began_us;
+	struct ph__mail *mail;    /* of a direct client (client/direct.h); NULL */
 	struct ph__delivery *next;
+};
+
+/* Where a route's host is to be dialled, in order, and what became of that. */
+struct ph__addresses {
+	const char *const *list;  /* numeric */
+	size_t count;
+	enum ph__address_fate fate[PH__MX_ADDRESSES];
 };
 
 struct ph_client {
@@ -45,6 +54,10 @@ struct ph_client {
 	struct ph_tls_opts wish_tls;   /* what was asked for; its pointers only say "given" */
 	struct ph__tls *tls;
 	bool client_certificate;
+	struct ph__direct *direct;     /* NULL: there is a server */
+	struct ph_client *outer;       /* the direct client that this one serves; NULL */
+	enum ph__host_tls demand;      /* of such a one: what the route asks for */
+	struct ph__addresses *addresses; /* of such a one: to be dialled; borrowed while it sends */
 	struct ph__credentials credentials;
 	bool has_credentials;
 	bool binding_offered[2];       /* by the server so far: dialled, or [1] attached (drive/login.h) */
@@ -105,6 +118,9 @@ struct ph__proxy ph__client_proxy(const struct ph_client *c); /* borrowed; of c-
 /* What the session's record and the client remember of an event. */
 void ph__client_note_event(struct ph_client *c, const struct ph_smtp_event *ev);
 
+/* A line of our own in the transcript. */
+void ph__client_note(struct ph_client *c, const char *what, const char *subject);
+
 /* Says what to do about an error of this connection, or about its last reply; once to each. */
 void ph__client_hint(struct ph_client *c, struct ph_error *err);
 
@@ -123,7 +139,31 @@ enum ph_code ph__client_check_read(const struct ph_client *c, struct ph_error *e
 void ph__client_on_txn_done(struct ph_client *c, const struct ph_smtp_event *ev);
 /* PH_EUSAGE: messages submitted before have not been collected. */
 enum ph_code ph__client_uncollected(struct ph_error *err);
+/* Puts the session, and the one whose failure it follows, among the delivery's; its number, or
+ * PH__NO_SESSION when memory is out. */
+unsigned ph__delivery_add_session(struct ph_client *c, struct ph__delivery *d, struct ph__session *s);
+/* No session could decide about the delivery: all who have no outcome get this one. */
+void ph__delivery_fail(struct ph_client *c, struct ph__delivery *d, const struct ph_error *why);
+/* Examines the source if that was not done; waits for one that has nothing now. */
+enum ph_code ph__delivery_examine(struct ph_client *c, struct ph__delivery *d, struct ph_error *err);
 /* The session is gone: what it had and did not tell of becomes the client's again. */
 void ph__client_reclaim(struct ph_client *c);
+
+/* direct.c: of a client with ph_client_opts.direct. See client/direct.h. */
+enum ph_code ph__direct_new(struct ph_client *c, struct ph_error *err); /* from c->opts, which are judged */
+void ph__direct_free(struct ph_client *c);
+enum ph_code ph__direct_take(struct ph_client *c, struct ph__delivery *d, const struct ph_envelope *e,
+                             struct ph_error *err);
+void ph__mail_free(struct ph_client *c, struct ph__mail **m);
+void ph__direct_run(struct ph_client *c, struct ph__delivery *d);
+/* Every inner client: the same is done to it. */
+void ph__direct_set_timeout(struct ph_client *c);
+void ph__direct_set_transcript(struct ph_client *c);
+enum ph_code ph__direct_quit(struct ph_client *c, struct ph_error *err);
+void ph__direct_leave(struct ph_client *c);
+void ph__direct_close(struct ph_client *c);
+bool ph__direct_is_connected(const struct ph_client *c);
+/* PH_EUSAGE: there is no connection of the caller's on such a client. */
+enum ph_code ph__direct_misused(struct ph_error *err);
 
 #endif

@@ -31,11 +31,15 @@ tls_is_needed(const struct ph__opening *o)
 }
 
 static enum ph__step
-not_secured(struct ph_error *err)
+not_secured(const struct ph__opening *o, struct ph_error *err)
 {
 	ph__fail(err, PH_ESECURITY, PH_STAGE_STARTTLS, PH_CAUSE_NOT_OFFERED,
 	         "the server does not offer STARTTLS, so the connection cannot be encrypted");
-	ph__hint(err, "use smtps:// if the server has it; --tls=off, if the network between is yours, "
+	if (o->wish.route != NULL)
+		ph__hint(err, "nothing was sent: a server that should have TLS and has none is broken, or "
+		              "somebody on the way hides it; try again later, or tell its postmaster");
+	else
+		ph__hint(err, "use smtps:// if the server has it; --tls=off, if the network between is yours, "
 	              "sends in clear");
 	return PH__STEP_FAILED;
 }
@@ -51,6 +55,8 @@ log_in(struct ph__opening *o, struct ph_error *err)
 	};
 
 	if (o->credentials == NULL || o->logged_in) {
+		if (ph__check_link(&o->policy, d->tls_up ? &d->facts : NULL, err) != PH_OK)
+			return PH__STEP_FAILED;
 		o->at = PH__AT_END;
 		return PH__STEP_DONE;
 	}
@@ -72,7 +78,7 @@ secure(struct ph__opening *o, struct ph_error *err)
 	if (offered)
 		return command(o, PH__AT_STARTTLS, "STARTTLS", NULL, err);
 	if (tls_is_needed(o))
-		return not_secured(err);
+		return not_secured(o, err);
 	return log_in(o, err);
 }
 

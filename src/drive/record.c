@@ -5,10 +5,12 @@
 #include <stdio.h>
 
 #include "base/bounds.h"
+#include "base/calendar.h"
 #include "base/error.h"
 #include "base/escape.h"
 #include "base/json.h"
 #include "route/hint.h"
+#include "route/tls_result.h"
 #include "route/verdict.h"
 #include "smtp/txn.h"
 
@@ -43,6 +45,9 @@ ph__session_unref(struct ph__session **s)
 	*s = NULL;
 	if (x == NULL || --x->references != 0)
 		return;
+	if (x->before != NULL)
+		ph__session_unref(&x->before);
+	ph__free(x->mem, x->route.tlsa);
 	ph__free(x->mem, x->greeting);
 	ph__free(x->mem, x->extensions);
 	ph__free(x->mem, x);
@@ -72,6 +77,15 @@ ph__session_set_extensions(struct ph__session *s, const struct ph_smtp *smtp)
 	if ((s->extensions = ph__buf_take(&b)) == NULL)
 		s->extensions_len = 0;
 	ph__buf_done(&b);
+}
+
+void
+ph__session_set_certificate(struct ph__session *s, const struct ph_certificate *cert)
+{
+	s->certificate = *cert;
+	s->certificate.der = NULL; /* they are lent only */
+	s->certificate.der_len = s->certificate.name_count = 0;
+	s->certificate.names = NULL;
 }
 
 void
@@ -121,10 +135,13 @@ static void
 error_from_reply(struct ph_record *r, const struct ph_recipient_outcome *o)
 {
 	const struct ph_reply *reply = &o->reply;
+	const struct ph__session *s = session_of(r, o);
+	bool one_of_many = s != NULL && s->route.domain[0] != '\0';
 	char quoted[PH__QUOTE_SIZE];
 
-	ph__fail(&r->error, o->code, o->stage, PH_CAUSE_REPLY, "%s: %u %s", what_happened(o),
-	         reply->code, ph__quote(quoted, (struct ph_str){ reply->text, reply->len }));
+	ph__fail(&r->error, o->code, o->stage, PH_CAUSE_REPLY, "%.120s%s%s: %u %s",
+	         one_of_many ? s->host : "", one_of_many ? ": " : "", what_happened(o), reply->code,
+	         ph__quote(quoted, (struct ph_str){ reply->text, reply->len }));
 	r->error.reply = reply->code;
 	memcpy(r->error.enhanced, reply->enhanced, sizeof r->error.enhanced);
 	ph__session_hint(session_of(r, o), reply, &r->error);
@@ -132,7 +149,7 @@ error_from_reply(struct ph_record *r, const struct ph_recipient_outcome *o)
 }
 
 /* The first recipient who made the message's outcome what it is. */
-static const struct ph_recipient_outcome *
+static size_t
 find_cause(const struct ph_record *r)
 {
 	const struct ph_txn *t = r->txn;
@@ -142,7 +159,7 @@ find_cause(const struct ph_record *r)
 	       (r->outcome == PH_PARTIAL ? t->rcpts[i].out.outcome == PH_ACCEPTED
 	                                 : t->rcpts[i].out.outcome != r->outcome))
 		i++;
-	return &t->rcpts[i].out;
+	return i;
 }
 
 /* What went wrong: a recipient's own reply, or what ended the transaction; where the session never
@@ -150,15 +167,19 @@ find_cause(const struct ph_record *r)
 static void
 find_error(struct ph_record *r)
 {
-	const struct ph_recipient_outcome *o = find_cause(r);
+	size_t i = find_cause(r);
+	const struct ph_recipient_outcome *o = &r->txn->rcpts[i].out;
+	const struct ph_error *own = r->errors != NULL ? r->errors[i] : NULL;
+	const struct ph_error *why = own != NULL ? own : &r->txn->error;
+	bool known = why->code != PH_OK;
 
 	r->error = (struct ph_error)PH_ERROR_INIT;
-	if (o->reply.code != 0 && (o->stage >= PH_STAGE_MAIL || r->txn->error.code == PH_OK)) {
+	if (o->reply.code != 0 && (o->stage >= PH_STAGE_MAIL || !known)) {
 		error_from_reply(r, o);
 		return;
 	}
-	if (r->txn->error.code != PH_OK)
-		r->error = r->txn->error;
+	if (known)
+		r->error = *why;
 	else
 		ph__fail(&r->error, r->code, o->stage, o->cause, "%s", ph_code_text(r->code));
 	if (r->error.hint[0] == '\0') /* else the opening has given it one */
@@ -254,6 +275,34 @@ const struct ph_recipient_outcome *
 ph_record_recipient(const struct ph_record *r, size_t i)
 {
 	return ph_txn_recipient(r->txn, i);
+}
+
+const char *
+ph_record_host(const struct ph_record *r, size_t session)
+{
+	return session < r->session_count ? r->sessions[session]->host : NULL;
+}
+
+const struct ph_error *
+ph_record_session_error(const struct ph_record *r, size_t session)
+{
+	return session < r->session_count && r->sessions[session]->error.code != PH_OK
+	     ? &r->sessions[session]->error : NULL;
+}
+
+const struct ph_error *
+ph_record_recipient_error(const struct ph_record *r, size_t i)
+{
+	const struct ph_recipient_outcome *o;
+	const struct ph_error *why;
+
+	if (i >= r->txn->rcpt_count)
+		return NULL;
+	o = &r->txn->rcpts[i].out;
+	if (o->outcome == PH_ACCEPTED || (o->reply.code != 0 && o->stage >= PH_STAGE_MAIL))
+		return NULL;
+	why = r->errors != NULL && r->errors[i] != NULL ? r->errors[i] : &r->txn->error;
+	return why->code != PH_OK ? why : NULL;
 }
 
 const struct ph_error *
@@ -363,7 +412,7 @@ json_recipient(struct ph__json *j, const struct ph_record *r, const struct ph_re
 	ph__json_object(j, NULL);
 	ph__json_cstr(j, "address", o->address);
 	ph__json_cstr(j, "outcome", ph_outcome_name(o->outcome));
-	if (r->session_count != 0)
+	if (o->session < r->session_count)
 		ph__json_uint(j, "session", o->session);
 	else
 		ph__json_null(j, "session");
@@ -422,6 +471,47 @@ json_extensions(struct ph__json *j, const struct ph__session *s)
 	ph__json_end_object(j);
 }
 
+static const char *
+result_of(const struct ph__session *s)
+{
+	bool testing = s->route.mode != NULL && strcmp(s->route.mode, "testing") == 0;
+	bool dane = s->policy != NULL && strcmp(s->policy, "dane") == 0;
+	struct ph__tls_end end = {
+		.policy = s->policy,
+		.tested = testing && s->route.policy != NULL && strcmp(s->route.policy, "mta-sts") == 0,
+		.unusable = dane && s->route.domain[0] != '\0' && s->route.tlsa == NULL,
+		.hello = s->extensions != NULL,
+		.given_up = s->before != NULL,
+		.facts = s->tls_up ? &s->tls : NULL,
+		.error = &s->error,
+	};
+
+	return s->result != NULL ? s->result : ph__tls_result(&end);
+}
+
+static void
+json_certificate(struct ph__json *j, const struct ph_certificate *c)
+{
+	struct ph__buf date;
+
+	if (c->size == 0) {
+		ph__json_null(j, "certificate");
+		return;
+	}
+	ph__buf_init(&date, &ph__libc_memory, 64);
+	ph__json_object(j, "certificate");
+	ph__json_cstr(j, "subject", c->subject);
+	ph__json_cstr(j, "issuer", c->issuer);
+	/* RFC 5280 §4.1.2.5 ends with the year 9999; 0 is a date that cannot be read */
+	ph__json_cstr(j, "not_after", c->not_after > 0 && c->not_after <= PH__DATE_3339_MAX &&
+	                              ph__date_write_3339(&date, c->not_after)
+	                              ? ph__buf_cstr(&date) : NULL);
+	ph__json_cstr(j, "sha256", c->sha256);
+	ph__json_cstr(j, "spki_sha256", c->spki_sha256);
+	ph__json_end_object(j);
+	ph__buf_done(&date);
+}
+
 static void
 json_tls(struct ph__json *j, const struct ph__session *s)
 {
@@ -432,6 +522,41 @@ json_tls(struct ph__json *j, const struct ph__session *s)
 	ph__json_bool(j, "verified", s->tls_up && s->tls.verified);
 	ph__json_cstr(j, "peer_name", s->tls_up && s->tls.peer_name[0] != '\0' ? s->tls.peer_name : NULL);
 	ph__json_cstr(j, "policy", s->policy);
+	ph__json_cstr(j, "result", result_of(s));
+	json_certificate(j, &s->certificate);
+	ph__json_end_object(j);
+}
+
+static void
+json_tlsa(struct ph__json *j, const struct ph__session_route *r)
+{
+	if (r->tlsa == NULL) {
+		ph__json_null(j, "tlsa");
+		return;
+	}
+	ph__json_array(j, "tlsa");
+	for (const char *p = r->tlsa; p < r->tlsa + r->tlsa_len; p += strlen(p) + 1)
+		ph__json_cstr(j, NULL, p);
+	ph__json_end_array(j);
+}
+
+static void
+json_route(struct ph__json *j, const struct ph__session_route *r)
+{
+	if (r->domain[0] == '\0') {
+		ph__json_null(j, "route");
+		return;
+	}
+	ph__json_object(j, "route");
+	ph__json_cstr(j, "domain", r->domain);
+	ph__json_uint(j, "preference", r->preference);
+	ph__json_cstr(j, "dnssec", r->dnssec);
+	ph__json_cstr(j, "policy", r->policy);
+	ph__json_cstr(j, "mode", r->mode);
+	ph__json_cstr(j, "policy_id", r->policy_id[0] != '\0' ? r->policy_id : NULL);
+	ph__json_cstr(j, "problem", r->problem);
+	ph__json_bool(j, "relaxed", r->relaxed);
+	json_tlsa(j, r);
 	ph__json_end_object(j);
 }
 
@@ -462,6 +587,7 @@ json_session(struct ph__json *j, const struct ph__session *s)
 		ph__json_text(j, "greeting", (struct ph_str){ s->greeting, s->greeting_len });
 	else
 		ph__json_null(j, "greeting");
+	json_route(j, &s->route);
 	json_extensions(j, s);
 	json_tls(j, s);
 	if (s->mechanism[0] != '\0') {

@@ -291,6 +291,17 @@ ph__domain_to_ascii(struct ph__buf *out, struct ph_str domain, struct ph_error *
 }
 
 enum ph_code
+ph__domain_canonical(struct ph__buf *out, struct ph_str domain, struct ph_error *err)
+{
+	size_t start = out->len;
+	enum ph_code rc = ph__domain_to_ascii(out, domain, err);
+
+	if (rc == PH_OK)
+		ph__lower_all(out->p + start, out->len - start);
+	return rc;
+}
+
+enum ph_code
 ph__address_to_ascii(struct ph__buf *out, struct ph_str address, struct ph_error *err)
 {
 	struct ph_str domain = ph__address_domain(address);

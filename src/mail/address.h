@@ -29,6 +29,9 @@ enum ph_code ph__address_to_ascii(struct ph__buf *out, struct ph_str address, st
 /* The same for a domain alone, U-labels or not; a literal or ASCII domain is added as it is. */
 enum ph_code ph__domain_to_ascii(struct ph__buf *out, struct ph_str domain, struct ph_error *err);
 
+/* The form by which domains are compared and looked up: the same in lower case. */
+enum ph_code ph__domain_canonical(struct ph__buf *out, struct ph_str domain, struct ph_error *err);
+
 /* atext of RFC 5322 §3.2.3; any octet above 127 counts (RFC 6532 §3.2). */
 bool ph__is_atext(char c);
 

@@ -18,6 +18,7 @@
 #include "base/bounds.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "mail/fields.h"
 #include "mail/lines.h"
 
 struct kind;
@@ -423,6 +424,48 @@ ph_source_free(struct ph_source *s)
 	ph__buf_done(&s->ahead);
 	mem = s->mem;
 	ph__free(&mem, s);
+}
+
+/* ---- looking at the beginning ---------------------------------------------------------------- */
+
+static bool
+ends_header(struct ph_str text)
+{
+	struct ph__field_line f;
+
+	while (ph__fields_next(&text, &f))
+		;
+	return text.len != 0;
+}
+
+static bool
+read_beginning(struct ph_source *s, struct ph__buf *out)
+{
+	char buf[16384];
+	const void *p;
+	size_t n;
+
+	while (out->len < PH__HEADER_BLOCK_MAX &&
+	       ph__source_read(s, buf, sizeof buf, &p, &n, NULL) == PH_IO_OK) {
+		if (!ph__buf_add(out, p, n))
+			return false;
+		if (ends_header(ph__buf_str(out)))
+			break;
+	}
+	return true;
+}
+
+bool
+ph__source_peek(struct ph_source *s, struct ph__buf *out)
+{
+	bool ok;
+
+	if (s->ahead.len != 0 && s->ahead_at == 0)
+		return ph__buf_add(out, s->ahead.p, s->ahead.len);
+	if (!ph_source_is_rewindable(s) || ph__source_begin(s, NULL) != PH_OK)
+		return false;
+	ok = read_beginning(s, out);
+	return ph__source_begin(s, NULL) == PH_OK && ok;
 }
 
 /* ---- examining ------------------------------------------------------------------------------- */

@@ -21,6 +21,10 @@ enum ph_code ph__source_begin(struct ph_source *s, struct ph_error *err);
 enum ph_code ph__source_new_replaced(struct ph_source **ret, struct ph__buf *head,
                                      struct ph_source *behind, uint64_t skip,
                                      const struct ph_allocator *mem);
+/* Adds the beginning of the message, its header block included unless that is over 1 MiB, without giving
+ * it away. False: it cannot be had, for a source that can be read once and whose header block has not been
+ * kept; or memory is out. */
+bool ph__source_peek(struct ph_source *s, struct ph__buf *out);
 /* Whether every octet has been given, as far as that is known without reading. */
 bool ph__source_is_spent(const struct ph_source *s);
 bool ph__source_is_memory(const struct ph_source *s);

@@ -34,6 +34,7 @@ enum phase { LOOKING_UP, CONNECTING, TUNNELLING, OVER };
 struct attempt {
 	enum { TO_DO, UNDER_WAY, RETRY, FAILED } state;
 	int       fd;
+	size_t    given;    /* its place among opts.addresses */
 	int       sys;      /* why it failed */
 	bool      timed_out, local; /* ... by our deadline; for want of our own resources */
 	const char *doing;  /* the step that failed, when it was not connecting */
@@ -59,6 +60,7 @@ struct ph__dial {
 	uint64_t   resolve_deadline, resolve_us;
 	uint64_t   next_at;  /* the next attempt's turn, while others are under way */
 	size_t     count, next, dropped; /* addresses; the first not tried; those over the limit */
+	struct attempt *winner; /* NULL: none has connected */
 	struct attempt tries[PH__ADDRESSES_MAX];
 };
 
@@ -126,6 +128,35 @@ take_source(struct ph__dial *d, const char *ip, struct ph_error *err)
 	return PH_OK;
 }
 
+/* The host's addresses are known to the caller. Those of the family that is not wanted are left out. */
+static enum ph_code
+take_given(struct ph__dial *d, const struct ph__dial_opts *opts, struct ph_error *err)
+{
+	struct ph__host a;
+
+	snprintf(d->host.name, sizeof d->host.name, "%s", opts->host);
+	if (opts->source_ip != NULL && take_source(d, opts->source_ip, err) < 0)
+		return PH_EINPUT;
+	for (size_t i = 0; i < opts->address_count; i++) {
+		size_t before = d->count;
+
+		if (!ph__host_parse(&a, opts->addresses[i], "address", PH_EINPUT, err))
+			return PH_EINPUT;
+		if (a.family == AF_UNSPEC)
+			return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+			                "\"%.200s\" is no numeric address", opts->addresses[i]);
+		if (d->family == AF_UNSPEC || d->family == a.family)
+			add_address(d, &a.addr, a.addr_len);
+		if (d->count != before)
+			d->tries[before].given = i;
+	}
+	if (d->count != 0)
+		return PH_OK;
+	ph__fail(err, PH_EDEFERRED, PH_STAGE_CONNECT, PH_CAUSE_UNREACHABLE,
+	         "%.200s has no address of the IP version wanted (by --ip or --source-ip)", d->host.name);
+	return PH_EDEFERRED;
+}
+
 static enum ph_code
 take_host(struct ph__dial *d, const struct ph__dial_opts *opts, struct ph_error *err)
 {
@@ -135,6 +166,8 @@ take_host(struct ph__dial *d, const struct ph__dial_opts *opts, struct ph_error 
 	if (opts->host == NULL || opts->port == 0)
 		return ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 		                "a %s is needed to connect", opts->host == NULL ? "host" : "port");
+	if (opts->addresses != NULL)
+		return take_given(d, opts, err);
 	if (proxy != NULL) {
 		if ((rc = ph__tunnel_new(&d->tunnel, proxy, opts->host, opts->port, d->connect_ms, d->mem,
 		                         err)) != PH_OK)
@@ -463,6 +496,7 @@ connected(struct ph__dial *d, struct attempt *a, uint64_t now, int *ret_fd, stru
 {
 	int fd = a->fd;
 
+	d->winner = a;
 	a->fd = -1;
 	close_attempts(d);
 	if (d->tunnel == NULL)
@@ -669,6 +703,16 @@ ph__dial_deadline(const struct ph__dial *d)
 	if (d->next < d->count && busy < PH__DIAL_FDS && d->next_at < at)
 		at = d->next_at;
 	return at;
+}
+
+enum ph__address_fate
+ph__dial_fate(const struct ph__dial *d, size_t given)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (d->tries[i].given == given)
+			return &d->tries[i] == d->winner ? PH__ADDRESS_CONNECTED
+			       : d->tries[i].state == FAILED ? PH__ADDRESS_FAILED : PH__ADDRESS_UNTRIED;
+	return PH__ADDRESS_UNTRIED;
 }
 
 uint64_t

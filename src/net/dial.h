@@ -25,6 +25,9 @@ struct ph__dial_opts {
 	int         family;     /* AF_UNSPEC, AF_INET, AF_INET6 */
 	const struct ph__proxy *proxy; /* NULL: none. Source and family are then of the way to it */
 	const struct ph__proxy_header *header; /* NULL: none; sent first of all that the server reads */
+	const char *const *addresses; /* numeric, in the order to be tried: nothing is looked up, `host` is
+	                           for words. NULL: those of the host. Not with a proxy */
+	size_t      address_count;
 	uint64_t    connect_ms; /* an address; what a proxy takes; 0: PH__MS_CONNECT */
 	uint64_t    resolve_ms; /* the look-up; 0: PH__MS_CONNECT */
 };
@@ -52,6 +55,10 @@ enum ph_code ph__dial_new(struct ph__dial **ret, const struct ph__dial_opts *opt
 enum ph_io ph__dial_step(struct ph__dial *d, uint64_t now_ms, int *ret_fd, struct ph_error *err);
 size_t ph__dial_fds(const struct ph__dial *d, struct pollfd fds[PH__DIAL_FDS]);
 uint64_t ph__dial_deadline(const struct ph__dial *d); /* UINT64_MAX: none */
+/* What became of opts.addresses[i]. One whose turn did not come, or that another was faster than, is
+ * untried. */
+enum ph__address_fate { PH__ADDRESS_UNTRIED, PH__ADDRESS_FAILED, PH__ADDRESS_CONNECTED };
+enum ph__address_fate ph__dial_fate(const struct ph__dial *d, size_t i);
 /* How long the look-up took, in microseconds; 0 when none was needed. */
 uint64_t ph__dial_resolve_us(const struct ph__dial *d);
 void ph__dial_free(struct ph__dial **d);

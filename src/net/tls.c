@@ -5,8 +5,8 @@
  * queue is empty when a function of this folder returns.
  *
  * Verification is one function, judge_peer(), called by OpenSSL in place of its own: chain and name
- * (RFC 5280, 9525), or a pin instead of both, or nothing when the user said so. It fails the
- * handshake only when the connection enforces; otherwise the reason is kept as a fact.
+ * (RFC 5280, 9525), or a pin or a TLSA record instead (tls_dane.c), or nothing when the user said so. It
+ * fails the handshake only when the connection enforces; otherwise the reason is kept as a fact.
  * Names: DNS-ID and IP-ID from subjectAltName; wildcards for one whole left-most label only. The
  * subject's CN counts only in a certificate without any DNS-ID, as with Postfix and curl: small
  * private servers still have such certificates, and OpenSSL applies name constraints to it.
@@ -343,10 +343,11 @@ take_alpn(struct ph__tls *tls, const struct ph_tls_opts *opts, struct ph_error *
 /* ---- verification */
 
 static void
-set_problem(struct ph__tls_peer *p, const char *text)
+set_problem(struct ph__tls_peer *p, enum ph_cause cause, const char *text)
 {
 	ph__free(p->tls->mem, p->problem);
 	p->problem = ph__strdup(p->tls->mem, text);
+	p->cause = cause;
 }
 
 static bool
@@ -382,14 +383,14 @@ judge_peer(X509_STORE_CTX *ctx, void *unused)
 
 	(void)unused;
 	if (p->tls->insecure) {
-		set_problem(p, "verification is switched off");
+		set_problem(p, PH_CAUSE_NONE, "verification is switched off");
 		return 1;
 	}
 	p->judged = peer_is_proved(p->tls, ctx, &why);
 	if (p->judged)
 		return 1;
 	if (!p->enforce) {
-		set_problem(p, why.text);
+		set_problem(p, why.cause, why.text);
 		return 1;
 	}
 	ph__error_copy(p->err, &why);
@@ -428,7 +429,7 @@ keep_session(SSL *ssl, SSL_SESSION *s)
 		return 0;
 	if (tls->session_count == PH__TLS_SESSIONS)
 		session_drop(tls, 0);
-	tls->sessions[tls->session_count++] = (struct ph__tls_session){ s, verified, problem };
+	tls->sessions[tls->session_count++] = (struct ph__tls_session){ s, verified, problem, p->cause };
 	return 1;
 }
 
@@ -452,7 +453,7 @@ offer_session(struct ph__tls_peer *p, SSL *ssl)
 			return;
 		p->offered = k->verified;
 		if (k->problem != NULL)
-			set_problem(p, k->problem);
+			set_problem(p, k->cause, k->problem);
 		if (SSL_SESSION_get_protocol_version(k->s) >= TLS1_3_VERSION)
 			session_drop(tls, i);
 		return;
@@ -505,7 +506,7 @@ static bool
 may_wait(const struct ph_tls_opts *o)
 {
 	return o->mode == PH_TLS_BY_HAND && o->ca_file == NULL && o->ca_dir == NULL &&
-		o->cert_file == NULL && o->key_file == NULL && o->alpn == NULL;
+		o->cert_file == NULL && o->key_file == NULL && o->alpn == NULL && o->tlsa_count == 0;
 }
 
 static enum ph_code
@@ -541,12 +542,16 @@ ph__tls_new(struct ph__tls **ret, const struct ph_tls_opts *opts, const char *ho
 		rc = PH_ECONFIG;
 	if (rc == PH_OK && !late)
 		rc = make_context(tls, err);
-	if (rc == PH_OK && !late && !tls->insecure && opts->pin_count == 0)
+	if (rc == PH_OK && !late && !tls->insecure && opts->pin_count == 0 && opts->tlsa_count == 0)
 		rc = trust(tls, opts, err);
 	if (rc == PH_OK)
 		rc = load_identity(tls, opts, err);
 	if (rc == PH_OK)
 		rc = take_pins(tls, opts, err);
+	if (rc == PH_OK)
+		rc = ph__tls_take_tlsa(tls, opts, err);
+	if (rc == PH_OK)
+		rc = ph__tls_take_names(tls, opts, err);
 	if (rc == PH_OK)
 		rc = take_alpn(tls, opts, err);
 	ERR_clear_error();
@@ -570,8 +575,20 @@ ph__tls_free(struct ph__tls **tls)
 	SSL_CTX_free(t->ctx);
 	BIO_meth_free(t->bio);
 	ph__free(t->mem, t->pins);
+	ph__free(t->mem, t->tlsa);
+	ph__free(t->mem, t->names);
 	ph__free(t->mem, t);
 	*tls = NULL;
+}
+
+static bool
+add_names(X509_VERIFY_PARAM *param, const struct ph__tls *tls)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < tls->name_count && ok; i++)
+		ok = X509_VERIFY_PARAM_add1_host(param, tls->names[i], 0) == 1;
+	return ok;
 }
 
 /* RFC 6066 §3: literal addresses are not sent as SNI. */
@@ -601,7 +618,9 @@ ph__tls_open(struct ph__tls_peer *peer, struct ph_error *err)
 		return NULL;
 	ERR_clear_error();
 	ssl = SSL_new(peer->tls->ctx);
-	if (ssl == NULL || SSL_set_app_data(ssl, peer) != 1 || !set_name(ssl, &peer->tls->name)) {
+	if (ssl == NULL || SSL_set_app_data(ssl, peer) != 1 ||
+	    (peer->tls->tlsa_count != 0 && !ph__tls_enable_dane(peer->tls, ssl)) ||
+	    !set_name(ssl, &peer->tls->name) || !add_names(SSL_get0_param(ssl), peer->tls)) {
 		SSL_free(ssl);
 		ERR_clear_error();
 		ph__fail_nomem(err, PH_STAGE_TLS);
@@ -678,6 +697,9 @@ ph__tls_facts(const struct ph__tls_peer *peer, SSL *ssl, struct ph_tls_facts *fa
 	snprintf(f.version, sizeof f.version, "%s", SSL_get_version(ssl));
 	snprintf(f.cipher, sizeof f.cipher, "%s", SSL_get_cipher_name(ssl));
 	snprintf(f.peer_name, sizeof f.peer_name, "%s", peer->tls->name.name);
+	if (!f.verified)
+		f.problem_cause = SSL_get0_peer_certificate(ssl) != NULL ? peer->cause
+		                                                         : PH_CAUSE_CERT_OTHER;
 	if (!f.verified)
 		snprintf(f.problem, sizeof f.problem, "%s", peer->problem != NULL ? peer->problem :
 		         SSL_get0_peer_certificate(ssl) == NULL ? "the server showed no certificate" :

@@ -15,7 +15,8 @@
 struct ph__tls_session {
 	SSL_SESSION *s;
 	bool  verified; /* when it was made */
-	char *problem;  /* why not */
+	char *problem;  /* why not, in words and as a cause */
+	enum ph_cause cause;
 };
 
 struct ph__tls {
@@ -27,6 +28,10 @@ struct ph__tls {
 	enum ph_tls_version min_version;
 	unsigned char (*pins)[PH__SHA256];
 	size_t      pin_count, session_count;
+	struct ph_tlsa *tlsa; /* the usable ones; their data are in the same piece of memory */
+	size_t      tlsa_count;
+	char      (*names)[256]; /* beside `name`, A-labels */
+	size_t      name_count;
 	struct ph__tls_session sessions[PH__TLS_SESSIONS]; /* oldest first */
 };
 
@@ -38,6 +43,7 @@ struct ph__tls_peer {
 	bool  offered;         /* the session that was offered had been proved when it was made */
 	bool  explained;       /* *err has been filled */
 	char *problem;         /* why it is not verified; tls->mem */
+	enum ph_cause cause;   /* of the problem */
 	struct ph_error *err;  /* the caller's, while the handshake is called */
 };
 
@@ -50,6 +56,16 @@ bool ph__tls_proved(const struct ph__tls_peer *peer, const SSL *ssl);
 void ph__tls_facts(const struct ph__tls_peer *peer, SSL *ssl, struct ph_tls_facts *facts);
 /* Fills in the channel bindings of a finished handshake. */
 void ph__tls_bindings(SSL *ssl, struct ph_tls_facts *facts);
+
+/* ---- DANE (tls_dane.c) */
+
+/* What the options say of TLSA records and of further names, judged and copied. */
+enum ph_code ph__tls_take_tlsa(struct ph__tls *tls, const struct ph_tls_opts *opts,
+                               struct ph_error *err);
+enum ph_code ph__tls_take_names(struct ph__tls *tls, const struct ph_tls_opts *opts,
+                                struct ph_error *err);
+/* Gives them to a connection. False: memory is out. The names verified are set afterwards. */
+bool ph__tls_enable_dane(const struct ph__tls *tls, SSL *ssl);
 
 /* ---- words (tls_explain.c) */
 

@@ -21,6 +21,8 @@
 #define WORDS_MAX  2048
 #define NAMES_MAX  6   /* of a certificate; some have hundreds */
 #define NAME_ROOM  160 /* of one name */
+#define TLSA_MAX   2   /* of the records published */
+#define TLSA_ROOM  40  /* hex digits of one that is published whole */
 
 static void
 add_hex(struct ph__buf *w, const unsigned char digest[PH__SHA256])
@@ -132,6 +134,8 @@ cause_of(int verify_error)
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 	case X509_V_ERR_CERT_UNTRUSTED:
 		return PH_CAUSE_CERT_UNTRUSTED;
+	case X509_V_ERR_DANE_NO_MATCH:
+		return PH_CAUSE_CERT_TLSA;
 	default:
 		return PH_CAUSE_CERT_OTHER;
 	}
@@ -154,6 +158,44 @@ add_date_fault(struct ph__buf *w, const struct ph__tls *tls, X509_STORE_CTX *ctx
 }
 
 static void
+add_tlsa(struct ph__buf *w, const struct ph_tlsa *r)
+{
+	size_t room = r->matching == 0 ? TLSA_ROOM : r->len * 2;
+	char hex[2 * EVP_MAX_MD_SIZE + 1];
+
+	ph__tls_hex(hex, sizeof hex < room + 1 ? sizeof hex : room + 1, r->data, r->len);
+	ph__buf_addf(w, "%u %u %u %s%s", r->usage, r->selector, r->matching, hex,
+	             strlen(hex) < r->len * 2 ? "…" : "");
+}
+
+/* What was published, and what the certificate would have needed. */
+static void
+add_tlsa_fault(struct ph__buf *w, const struct ph__tls *tls, X509 *leaf)
+{
+	unsigned char whole[PH__SHA256], key[PH__SHA256];
+
+	ph__buf_addf(w, "the certificate of %s matches no TLSA record; published: ", peer_of(tls));
+	for (size_t i = 0; i < tls->tlsa_count && i < TLSA_MAX; i++) {
+		ph__buf_add_str(w, i != 0 ? ", " : "");
+		add_tlsa(w, &tls->tlsa[i]);
+	}
+	if (tls->tlsa_count > TLSA_MAX)
+		ph__buf_addf(w, " and %zu more", tls->tlsa_count - TLSA_MAX);
+	if (!ph__tls_digests(leaf, whole, key))
+		return;
+	ph__buf_add_str(w, "; seen: 3 1 1 ");
+	add_hex(w, key);
+}
+
+static void
+add_name_fault(struct ph__buf *w, const struct ph__tls *tls)
+{
+	ph__buf_addf(w, "the certificate is not for %s", tls->name.name);
+	for (size_t i = 0; i < tls->name_count; i++)
+		ph__buf_addf(w, ", nor for %s", tls->names[i]);
+}
+
+static void
 add_fault(struct ph__buf *w, const struct ph__tls *tls, X509_STORE_CTX *ctx, X509 *leaf)
 {
 	int error = X509_STORE_CTX_get_error(ctx);
@@ -164,7 +206,9 @@ add_fault(struct ph__buf *w, const struct ph__tls *tls, X509_STORE_CTX *ctx, X50
 	else if (cause == PH_CAUSE_CERT_NAME && tls->name.name[0] == '\0')
 		ph__buf_add_str(w, "there is no name to verify the certificate against");
 	else if (cause == PH_CAUSE_CERT_NAME)
-		ph__buf_addf(w, "the certificate is not for %s", tls->name.name);
+		add_name_fault(w, tls);
+	else if (cause == PH_CAUSE_CERT_TLSA)
+		add_tlsa_fault(w, tls, leaf);
 	else if (cause == PH_CAUSE_CERT_SELF_SIGNED)
 		ph__buf_addf(w, "the certificate of %s is self-signed and not among the trusted",
 		             peer_of(tls));
@@ -244,6 +288,33 @@ hint_cert(struct ph_error *err, const struct ph__tls *tls, enum ph_cause cause, 
 	ph__buf_done(&pin);
 }
 
+/* No option of ours helps: what is published is the domain's word. */
+static void
+hint_dane(struct ph_error *err, const struct ph__tls *tls, enum ph_cause cause)
+{
+	switch (cause) {
+	case PH_CAUSE_CERT_EXPIRED:
+	case PH_CAUSE_CERT_NOT_YET:
+		ph__hint(err, "the server's operator must renew it: the domain's TLSA records name an "
+		         "authority (use 2), and then dates count (RFC 7672 §3.1.2); or check this "
+		         "machine's clock");
+		break;
+	case PH_CAUSE_CERT_NAME:
+		ph__hint(err, "the server's operator must have a certificate made for %s: the domain's "
+		         "TLSA records name an authority (use 2), and then names count (RFC 7672 §3.2)",
+		         tls->name.name);
+		break;
+	case PH_CAUSE_CERT_TLSA:
+		ph__hint(err, "either this is not the server, or its key was changed before the record "
+		         "was: its operator has to publish \"3 1 1\" with the new key's digest, and to "
+		         "wait until the old one has left all caches (RFC 7671 §8.1); try again later");
+		break;
+	default:
+		ph__hint(err, "the chain must be valid up to the authority that the domain's TLSA "
+		         "records name (RFC 7672 §3.1.2); tell the server's operator");
+	}
+}
+
 void
 ph__tls_explain_cert(struct ph_error *err, const struct ph__tls *tls, X509_STORE_CTX *ctx)
 {
@@ -265,7 +336,9 @@ ph__tls_explain_cert(struct ph_error *err, const struct ph__tls *tls, X509_STORE
 	}
 	ph__fail(err, PH_ESECURITY, PH_STAGE_TLS, cause, "%s",
 	         w.len != 0 ? ph__buf_cstr(&w) : "the certificate was not accepted");
-	if (leaf != NULL)
+	if (tls->tlsa_count != 0)
+		hint_dane(err, tls, cause);
+	else if (leaf != NULL)
 		hint_cert(err, tls, cause, leaf);
 	ph__buf_done(&w);
 }

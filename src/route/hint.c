@@ -9,9 +9,9 @@
 /* ---- conditions ------------------------------------------------------------------------------ */
 
 static bool
-has_bit(uint32_t set, int bit)
+has_bit(uint64_t set, int bit)
 {
-	return set == 0 || (bit >= 0 && bit < 32 && (set & (uint32_t)1 << bit) != 0);
+	return set == 0 || (bit >= 0 && bit < 64 && (set & (uint64_t)1 << bit) != 0);
 }
 
 /* A row that names no cause speaks of a reply. */

@@ -12,7 +12,7 @@
 
 struct ph__hint_row {
 	const char *name;
-	uint32_t stages, classes, causes;   /* bits 1 << PH_STAGE_…, -PH_E…, PH_CAUSE_…; 0: any */
+	uint64_t stages, classes, causes;   /* bits 1 << PH_STAGE_…, -PH_E…, PH_CAUSE_…; 0: any */
 	const uint16_t (*codes)[2];         /* from, to; ends with 0; NULL: any */
 	const uint16_t (*enhanced)[3];      /* ends with 0 */
 	const char *const *hosts;           /* lower case, * is anything; ends with NULL */

@@ -16,7 +16,8 @@ is_local_relay(const struct ph__wish *w)
 	return t == NULL ||
 	       (t->mode == PH_TLS_DEFAULT && !t->insecure && t->ca_file == NULL && t->ca_dir == NULL &&
 	        t->pin_count == 0 && t->server_name == NULL && t->cert_file == NULL &&
-	        t->min_version == PH_TLS_VERSION_DEFAULT && !t->record_only && t->alpn == NULL);
+	        t->min_version == PH_TLS_VERSION_DEFAULT && !t->record_only && t->alpn == NULL &&
+	        t->tlsa_count == 0 && t->name_count == 0);
 }
 
 static enum ph_tls_mode
@@ -29,14 +30,57 @@ mode_of(const struct ph__wish *w)
 	return mode != PH_TLS_DEFAULT ? mode : PH_TLS_STARTTLS;
 }
 
+const char *
+ph__policy_name(enum ph__host_tls route)
+{
+	switch (route) {
+	case PH__HOST_MUST_DANE:
+	case PH__HOST_MUST_TLS:
+		return "dane";
+	case PH__HOST_MUST_STS:
+		return "mta-sts";
+	case PH__HOST_MUST_NAME:
+		return "required";
+	default:
+		return "opportunistic";
+	}
+}
+
+enum ph__host_tls
+ph__policy_require_tls(enum ph__host_tls route)
+{
+	return route == PH__HOST_MUST_DANE || route == PH__HOST_MUST_STS ? route : PH__HOST_MUST_NAME;
+}
+
+/* Credentials are for servers that the user has named. Only where nothing is demanded may a failed
+ * handshake lead to clear text. */
+static struct ph__policy
+policy_of_route(enum ph__host_tls route)
+{
+	bool may = route == PH__HOST_MAY || route == PH__HOST_MAY_STS;
+
+	return (struct ph__policy){
+		.link = may ? PH__LINK_IF_OFFERED : PH__LINK_STARTTLS,
+		.enforce = !may && route != PH__HOST_MUST_TLS,
+		.fall_back = may,
+		.forbids_auth = true,
+		.name = ph__policy_name(route),
+	};
+}
+
 struct ph__policy
 ph__policy_of(const struct ph__wish *w)
 {
 	bool pinned = w->tls != NULL && w->tls->pin_count != 0;
+	bool dane = w->tls != NULL && w->tls->tlsa_count != 0;
 	bool insecure = w->tls != NULL && w->tls->insecure;
 	bool recorded = w->tls != NULL && w->tls->record_only;
-	struct ph__policy p = { .enforce = !insecure && !recorded, .name = pinned ? "pin" : "required" };
+	struct ph__policy p = {
+		.enforce = !insecure && !recorded, .name = dane ? "dane" : pinned ? "pin" : "required",
+	};
 
+	if (w->route != NULL)
+		return policy_of_route(*w->route);
 	if (is_local_relay(w))
 		return (struct ph__policy){ PH__LINK_IF_OFFERED, false, false, true, "loopback" };
 	switch (mode_of(w)) {
@@ -71,6 +115,18 @@ ph__check_peer(const struct ph__policy *policy, const struct ph_tls_facts *facts
 	return ph__fail(err, PH_ESECURITY, PH_STAGE_TLS, PH_CAUSE_CERT_OTHER,
 	                "the server has not proved who it is%s%.200s",
 	                facts->problem[0] != '\0' ? ": " : "", facts->problem);
+}
+
+enum ph_code
+ph__check_link(const struct ph__policy *policy, const struct ph_tls_facts *facts,
+               struct ph_error *err)
+{
+	if (facts != NULL)
+		return ph__check_peer(policy, facts, err);
+	if (policy->link != PH__LINK_STARTTLS && policy->link != PH__LINK_IMPLICIT)
+		return PH_OK;
+	return ph__fail(err, PH_ESECURITY, PH_STAGE_STARTTLS, PH_CAUSE_NOT_OFFERED,
+	                "the connection is in clear, and the message may go over TLS only");
 }
 
 static bool

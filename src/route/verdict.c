@@ -121,6 +121,52 @@ ph__verdict_exit_status(const struct ph_recipient_outcome *const *r, size_t n, e
 	return ph_code_exit_status(code);
 }
 
+/* Another server cannot make up for what we lack ourselves, nor would a caller who cancelled want it
+ * asked. A system error while connecting is one of that address: a family this machine lacks. */
+static bool
+is_ours(const struct ph_recipient_outcome *o)
+{
+	switch (o->code) {
+	case PH_ESYSTEM:
+		return o->stage != PH_STAGE_CONNECT || o->cause == PH_CAUSE_MEMORY;
+	case PH_EUSAGE:
+	case PH_EINPUT:
+	case PH_ENOINPUT:
+	case PH_ECONFIG:
+	case PH_ECANCELLED:
+		return true;
+	default:
+		return o->cause == PH_CAUSE_SOURCE || o->cause == PH_CAUSE_CANCELLED;
+	}
+}
+
+/* A refusal before MAIL is the server's, not the recipient's; one that is ours, without a reply, is
+ * about what this server offers (5.3.4, 5.6.3, 5.6.7, 5.7.30). */
+static enum ph__next
+next_of_refused(const struct ph_recipient_outcome *o)
+{
+	if (is_ours(o))
+		return PH__NEXT_NONE;
+	if (o->stage < PH_STAGE_MAIL)
+		return PH__NEXT_ADDRESS;
+	return o->reply.code == 0 ? PH__NEXT_HOST : PH__NEXT_NONE;
+}
+
+enum ph__next
+ph__verdict_next(const struct ph_recipient_outcome *o)
+{
+	switch (o->outcome) {
+	case PH_PENDING: /* nobody was asked yet */
+		return PH__NEXT_ADDRESS;
+	case PH_DEFERRED:
+		return is_ours(o) ? PH__NEXT_LATER : PH__NEXT_ADDRESS;
+	case PH_REFUSED:
+		return next_of_refused(o);
+	default:
+		return PH__NEXT_NONE;
+	}
+}
+
 enum ph_code
 ph__verdict_session(enum ph_stage stage, const struct ph_reply *reply, struct ph_error *err)
 {

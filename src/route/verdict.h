@@ -18,6 +18,17 @@ enum ph_code ph__verdict_class(const struct ph_recipient_outcome *const *r, size
 int ph__verdict_exit_status(const struct ph_recipient_outcome *const *r, size_t n,
                             enum ph_code code, bool no_dup);
 
+/* What direct delivery does next for a recipient, after an attempt at one address of one of its
+ * domain's servers (RFC 5321 §5.1). On the last address of the last server the outcome stands, but
+ * for one thing: what was refused before MAIL (by the greeting or EHLO) is deferred there. */
+enum ph__next {
+	PH__NEXT_NONE,    /* decided, or in doubt: never again */
+	PH__NEXT_ADDRESS, /* the next one of this server, then the next server */
+	PH__NEXT_HOST,    /* the next server: this one would say the same at each address */
+	PH__NEXT_LATER    /* no server can help now: what failed is on our side */
+};
+enum ph__next ph__verdict_next(const struct ph_recipient_outcome *o);
+
 /* The class of a reply that ended the opening of a session: greeting, hello, starttls, auth. Fills
  * *err with it, text quoting the reply. */
 enum ph_code ph__verdict_session(enum ph_stage stage, const struct ph_reply *reply,

@@ -58,6 +58,9 @@ tell_rounds(struct ph_smtp *s, const struct ph_txn *t, size_t n)
 	if (s->spent)
 		ph__tracef(s, '*', "The server takes recipients at %llu domains on a connection: "
 		           "the others go over another", (unsigned long long)s->ext.rcpt_domain_max);
+	else if (t->round_end < t->rcpt_count && n == s->rcpt_unstated)
+		ph__tracef(s, '*', "%zu recipients at a time, as the server states no limit (RFC 5321 "
+		           "§4.5.3.1.8): the others follow in another transaction", n);
 	else if (t->round_end < t->rcpt_count)
 		ph__tracef(s, '*', "The server takes %zu recipients at a time: the others follow in "
 		           "another transaction", n);
@@ -66,7 +69,8 @@ tell_rounds(struct ph_smtp *s, const struct ph_txn *t, size_t n)
 bool
 ph__plan_round(struct ph_smtp *s, struct ph_txn *t)
 {
-	size_t max = least_limit(s->ext.rcpt_max, s->rcpt_limit), n = 0, i = t->rcpt_next;
+	size_t max = least_limit(s->ext.rcpt_max != 0 ? s->ext.rcpt_max : s->rcpt_unstated, s->rcpt_limit);
+	size_t n = 0, i = t->rcpt_next;
 
 	if (max == SIZE_MAX && s->ext.rcpt_domain_max == 0)
 		return true;
@@ -108,6 +112,12 @@ ph__is_too_many(struct ph_smtp *s, const struct ph__flight *f, const struct ph_r
 		           "follow in another transaction", t->accepted);
 	}
 	return true;
+}
+
+void
+ph__session_set_unstated(struct ph_smtp *s, size_t rcpt_max)
+{
+	s->rcpt_unstated = rcpt_max;
 }
 
 bool

@@ -95,6 +95,7 @@ struct ph_smtp {
 	/* limits on what one session may carry (RFC 9422, and as found out) */
 	uint64_t mails;            /* MAIL commands written */
 	size_t rcpt_limit;         /* RCPTs that the server took before it said "too many"; 0: it has not */
+	size_t rcpt_unstated;      /* recipients at a time where the server states no limit; 0: any number */
 	char **domains;            /* recipients' domains, while RCPTDOMAINMAX is in force */
 	size_t domain_count, domain_cap;
 	bool spent;                /* a recipient has no room on it any more */
@@ -163,6 +164,9 @@ bool ph__session_is_spent(const struct ph_smtp *s);
  * that lose it (chasquid 1.11). The session that finds out ends; those after it are told not to. */
 void ph__session_forbid_riding(struct ph_smtp *s);
 bool ph__session_lost_riders(const struct ph_smtp *s);
+/* Recipients at a time for a server that states no limit (RFC 5321 §4.5.3.1.8 has every server take
+ * 100); 0: any number. */
+void ph__session_set_unstated(struct ph_smtp *s, size_t rcpt_max);
 /* ph_smtp_opts.timeout_ms, from now on. */
 void ph__session_set_timeout(struct ph_smtp *s, uint64_t timeout_ms);
 /* ph_smtp_opts.trace, from now on. Lines that nobody has taken are forgotten when it ends. */

@@ -20,7 +20,7 @@ enum ph__txn_phase {
 	PH__TXN_DONE
 };
 
-enum ph__answer { PH__ANSWER_NONE, PH__ANSWER_YES, PH__ANSWER_NO };
+enum ph__answered { PH__ANSWER_NONE, PH__ANSWER_YES, PH__ANSWER_NO };
 
 struct ph__rcpt {
 	struct ph_recipient_outcome out;
@@ -70,7 +70,7 @@ struct ph_txn {
 	struct ph_source_facts facts;
 	struct ph__lines lines;
 	enum ph__txn_phase phase;
-	enum ph__answer mail;
+	enum ph__answered mail;
 	bool   needs_rset, rset_sent, mail_sent, data_sent;
 	bool   rset_refused;
 	bool   taken_elsewhere; /* a RCPT was answered 2yz though MAIL or RSET was not */

@@ -46,14 +46,23 @@ class Certificate:
         context.load_cert_chain(self.cert, self.key)
         return context
 
-    def pin(self, what="certificate"):
-        """SHA-256 of the certificate or of its public key, as --pin wants it."""
+    def der(self, what="certificate"):
+        """The certificate or its public key, as pins and TLSA records hash it."""
         if what == "certificate":
             command = ["openssl", "x509", "-in", self.cert, "-outform", "DER"]
         else:
             command = ["openssl", "pkey", "-in", self.key, "-pubout", "-outform", "DER"]
-        der = subprocess.run(command, check=True, capture_output=True).stdout
-        return hashlib.sha256(der).hexdigest()
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+    def pin(self, what="certificate"):
+        """SHA-256 of the certificate or of its public key, as --pin wants it."""
+        return hashlib.sha256(self.der(what)).hexdigest()
+
+    def tlsa(self, usage, selector, matching):
+        """The data of a TLSA record of it (RFC 6698 §2.1) in text."""
+        der = self.der(("certificate", "key")[selector])
+        shown = (der.hex(), hashlib.sha256(der).hexdigest(), hashlib.sha512(der).hexdigest())
+        return "%d %d %d %s" % (usage, selector, matching, shown[matching])
 
 
 class Authority:
@@ -69,7 +78,7 @@ class Authority:
                 f.write(content)
         own = self._self_signed(name, "Test authority " + name, "authority")
         self.file = own.cert
-        self._own = own
+        self.own = own
 
     def issue(self, name, names, start="20200101000000Z", end="20491231235959Z",
               usage="serverAuth", key=EC):
@@ -78,7 +87,7 @@ class Authority:
         self._write_config(names, usage)
         self._openssl("req", "-new", *self._new_key(made, key), "-subj", "/CN=" + name, "-out", request)
         self._openssl("ca", "-batch", "-notext", "-config", self._config, "-in", request,
-                      "-cert", self._own.cert, "-keyfile", self._own.key, "-extensions", "server",
+                      "-cert", self.own.cert, "-keyfile", self.own.key, "-extensions", "server",
                       "-startdate", start, "-enddate", end, "-out", made.cert)
         return made
 

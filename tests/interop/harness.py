@@ -36,15 +36,19 @@ RECIPIENT = {"address": str, "outcome": str, "session": (int, NONE), "stage": (s
              "code": (int, NONE), "enhanced": (str, NONE), "text": (str, NONE),
              "remote_id": (str, NONE)}
 SESSION = {"host": str, "address": (str, NONE), "port": (int, NONE), "greeting": (str, NONE),
-           "extensions": (dict, NONE), "tls": (dict, NONE), "auth": (dict, NONE),
+           "route": (dict, NONE), "extensions": (dict, NONE), "tls": (dict, NONE), "auth": (dict, NONE),
            "timings_ms": (dict, NONE), "error": (dict, NONE)}
 ERROR = {"class": str, "stage": (str, NONE), "code": (int, NONE), "enhanced": (str, NONE),
          "text": str, "cause": (str, NONE), "hint": (str, NONE)}
 TLS = {"mode": str, "version": (str, NONE), "cipher": (str, NONE), "verified": (bool, NONE),
-       "peer_name": (str, NONE), "policy": (str, NONE)}
+       "peer_name": (str, NONE), "policy": (str, NONE), "result": (str, NONE),
+       "certificate": (dict, NONE)}
+CERTIFICATE = {"subject": str, "issuer": str, "not_after": (str, NONE), "sha256": str,
+               "spki_sha256": str}
 TRACE = {"return-path", "x-original-to", "delivered-to", "received"}
 
 SENDER = "sender@sender.example"
+SENDER_IN_WORLD = "sender@plain.example"
 PATIENCE = 60       # seconds; a command still running then is a failed test
 TOGETHER = 24       # cells of a table that run at a time; most of them wait
 SIOCSIFADDR, SIOCSIFNETMASK = 0x8916, 0x891c
@@ -56,6 +60,12 @@ tests = []
 def test(function):
     """Registers a test; its name, read as a sentence, is what the run prints."""
     tests.append(function)
+    return function
+
+
+def in_world(function):
+    """A test or cell that runs in the small Internet of direct_world.py, which is env.world."""
+    function.in_world, function.servers = True, ()
     return function
 
 
@@ -107,8 +117,14 @@ def _each_run(env, chosen):
         own = env.alone()
         return [one_run(x, own) for x in functions]
 
-    for (together, lanes), group in itertools.groupby(
-            chosen, lambda x: (is_cell(x), hasattr(x, "lane"))):
+    def is_elsewhere(function):
+        return env.world is None and getattr(function, "in_world", False)
+
+    for (together, lanes, elsewhere), group in itertools.groupby(
+            chosen, lambda x: (is_cell(x), hasattr(x, "lane"), is_elsewhere(x))):
+        if elsewhere:
+            yield from _run_in_world(env, list(group))
+            continue
         if lanes:
             yield from _run_lanes(list(group), lane_run)
             continue
@@ -117,6 +133,14 @@ def _each_run(env, chosen):
             continue
         with concurrent.futures.ThreadPoolExecutor(TOGETHER) as pool:
             yield from pool.map(one_run, group)
+
+
+def _run_in_world(env, tests):
+    """By a thread that lives in it, as all do that it starts. The world is made once."""
+    if env.thread is None:
+        env.thread = concurrent.futures.ThreadPoolExecutor(1)
+        env.inside = env.thread.submit(env.alone().enter_world).result()
+    yield from env.thread.submit(lambda: list(_each_run(env.inside, tests))).result()
 
 
 def _run_lanes(tests, lane_run):
@@ -201,6 +225,7 @@ class Env:
         self.ran = []
         self.ca = self.postfix = self.dovecot = self.kerberos = None
         self.servers, self.users = {}, USERS
+        self.make_world = self.world = self.thread = None
         os.makedirs(os.path.join(folder, "home"))
         self.environ = {"HOME": os.path.join(folder, "home"), "PATH": os.environ["PATH"],
                         "LC_ALL": "C.UTF-8", "TZ": "UTC",
@@ -218,19 +243,25 @@ class Env:
         own.folder = tempfile.mkdtemp(dir=self.folder)
         return own
 
+    def enter_world(self):
+        """Takes the calling thread there for good."""
+        self.world = self.make_world()
+        return self
+
     def file(self, name, content):
         path = os.path.join(self.folder, name)
         with open(path, "wb", opener=lambda *args: os.open(*args, 0o600)) as f:
             f.write(content)
         return path
 
-    def start(self, *args, posthaste=None, **options):
-        return subprocess.Popen((posthaste or self.posthaste,) + args, env=self.environ,
+    def start(self, *args, posthaste=None, environ=(), **options):
+        return subprocess.Popen((posthaste or self.posthaste,) + args,
+                                env=dict(self.environ, **dict(environ)),
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
-    def run(self, *args, stdin=b""):
-        """One run of posthaste to its end."""
-        process = self.start(*args, stdin=subprocess.PIPE)
+    def run(self, *args, stdin=b"", environ=()):
+        """One run of posthaste to its end. environ: variables besides its own."""
+        process = self.start(*args, stdin=subprocess.PIPE, environ=environ)
         try:
             out, err = process.communicate(stdin, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
@@ -253,6 +284,21 @@ class Env:
                           "--message", message, *args, "--", *recipients, stdin=stdin)
         result.record = parse_record(result)
         equal([x["address"] for x in result.record["recipients"]], recipients, "addresses")
+        return result
+
+    def direct(self, *args, to, message=None, sender=SENDER_IN_WORLD, cache=None):
+        """`posthaste send --direct --json` in the world, with an MTA-STS cache of its own."""
+        if message is None:
+            message = b"Subject: test\n\nA test.\n"
+        if isinstance(message, bytes):
+            message = self.file("message", message)
+        cache = cache or tempfile.mkdtemp(dir=self.folder)
+        result = self.run("send", "--json", "--direct", "--trust-anchor", self.world.anchor,
+                          "--ca-file", self.world.ca.file, "--from", sender, "--message", message,
+                          *args, "--", *to, environ={"XDG_CACHE_HOME": cache})
+        result.record = parse_record(result)
+        equal([x["address"] for x in result.record["recipients"]],
+              [x if x.isascii() else as_a_label(x) for x in to], "addresses")
         return result
 
     # mailboxes
@@ -287,6 +333,8 @@ def parse_record(result):
         _shape(session, SESSION, "session")
         if session["tls"] is not None:
             _shape(session["tls"], TLS, "tls")
+            if session["tls"]["certificate"] is not None:
+                _shape(session["tls"]["certificate"], CERTIFICATE, "certificate")
         if session["error"] is not None:
             _shape(session["error"], ERROR, "session error")
     assert record["class"] in EXITS, record["class"]
@@ -318,6 +366,11 @@ def message_outcome(outcomes):
     if "accepted" in outcomes:
         return "partial"
     return "refused" if all(x == "refused" for x in outcomes) else "deferred"
+
+
+def as_a_label(address):
+    local, _, domain = address.rpartition("@")
+    return "%s@%s" % (local, domain.encode("idna").decode())
 
 
 def as_stored(content):

@@ -240,16 +240,17 @@ class Body:
 
 class Peer:
     def __init__(self, replies=None, keywords=KEYWORDS, context=None, implicit=False, lmtp=False,
-                 path=None, host="127.0.0.1"):
+                 path=None, host="127.0.0.1", port=0):
         self.replies, self.keywords, self.context = dict(replies or {}), tuple(keywords), context
         self.implicit, self.lmtp, self.path, self.host = implicit, lmtp, path, host
+        self.port = port    # 0: any that is free
         self.lines, self.bodies, self.chunks, self.connections = [], [], None, 0
         self.wires, self.failure, self._threads = [], None, []
         self._last, self._drained = None, threading.Event()
 
     def __enter__(self):
         if self.path is None:
-            self._socket = socket.create_server((self.host, 0))
+            self._socket = socket.create_server((self.host, self.port))
             self.port = self._socket.getsockname()[1]
         else:
             self._socket = socket.create_server(self.path, family=socket.AF_UNIX)

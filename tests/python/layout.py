@@ -31,6 +31,8 @@ VALUES = {
     "PH_LINE_ENDS_": {"NORMALISE": _library.LINE_ENDS_NORMALISE,
                       "STRICT": _library.LINE_ENDS_STRICT, "BINARY": _library.LINE_ENDS_BINARY},
     "PH_NOTIFY_": {name.upper(): value for name, value in _send._NOTIFY.items()},
+    "PH_DANE_": {"DEFAULT": _send._DANE["auto"], "OFF": _send._DANE["off"],
+                 "REQUIRED": _send._DANE["required"]},
     "PH_RETURN_": {"FULL": _send._RETURN["full"], "HEADERS": _send._RETURN["hdrs"]},
     "PH_BY_": {name.upper(): value for name, value in _send._BY.items()},
 }

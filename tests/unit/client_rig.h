@@ -42,7 +42,7 @@ rig_tear_down(void **state)
 	return rmdir(rig_dir);
 }
 
-static struct peer *
+static inline struct peer *
 start(const char *const *script)
 {
 	struct peer *p = calloc(1, sizeof *p);
@@ -71,7 +71,7 @@ finish_early(struct peer *p)
 	free(p);
 }
 
-static const char *
+static inline const char *
 url_of(const struct peer *p, const char *scheme)
 {
 	static char url[64];

@@ -684,10 +684,61 @@ what_is_not_connected_has_no_peer(void **state)
 	close(fd);
 }
 
+/* ---- addresses that are given */
+
+static void
+given_addresses_are_dialled_and_their_fate_is_told(void **state)
+{
+	uint16_t port = 0;
+	int listener = listen_on("127.0.0.2", &port, 8), fd = -1;
+	const char *const list[] = { "127.0.0.1", "::1", "127.0.0.2", "127.0.0.3" };
+	struct ph__dial_opts o = { .host = "no_host.invalid", .port = port, .addresses = list,
+	                           .address_count = 4 };
+	struct ph_error err = PH_ERROR_INIT;
+	struct ph__dial *d = NULL;
+
+	(void)state;
+	assert_int_equal(ph__dial_new(&d, &o, &ph__libc_memory, ph__now_ms(), &err), PH_OK);
+	assert_int_equal(run(d, &fd, &err), PH_IO_OK);
+	assert_int_equal(ph__dial_fate(d, 0), PH__ADDRESS_FAILED);
+	assert_int_equal(ph__dial_fate(d, 1), PH__ADDRESS_FAILED);
+	assert_int_equal(ph__dial_fate(d, 2), PH__ADDRESS_CONNECTED);
+	assert_int_equal(ph__dial_fate(d, 3), PH__ADDRESS_UNTRIED);
+	ph__dial_free(&d);
+	close(fd);
+	close(listener);
+}
+
+static void
+given_addresses_of_another_family_are_left_out(void **state)
+{
+	const char *const list[] = { "::1", "127.0.0.1" };
+	struct ph__dial_opts o = { .host = "mx.test", .port = closed_port(), .addresses = list,
+	                           .address_count = 2, .family = AF_INET };
+	struct ph_error err = PH_ERROR_INIT;
+	struct ph__dial *d = NULL;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(ph__dial_new(&d, &o, &ph__libc_memory, ph__now_ms(), &err), PH_OK);
+	assert_int_equal(run(d, &fd, &err), PH_IO_ERROR);
+	assert_has(err.text, "cannot connect to mx.test port");
+	assert_null(strstr(err.text, "::1"));
+	assert_int_equal(ph__dial_fate(d, 0), PH__ADDRESS_UNTRIED);
+	assert_int_equal(ph__dial_fate(d, 1), PH__ADDRESS_FAILED);
+	ph__dial_free(&d);
+	o.address_count = 1;
+	assert_int_equal(ph__dial_new(&d, &o, &ph__libc_memory, ph__now_ms(), &err), PH_EDEFERRED);
+	o.addresses = (const char *const[]){ "mx.test" };
+	assert_int_equal(ph__dial_new(&d, &o, &ph__libc_memory, ph__now_ms(), &err), PH_EINPUT);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(given_addresses_are_dialled_and_their_fate_is_told),
+		cmocka_unit_test(given_addresses_of_another_family_are_left_out),
 		cmocka_unit_test(a_refused_port_is_deferred_and_explained),
 		cmocka_unit_test(every_address_and_its_reason_are_named),
 		cmocka_unit_test(more_addresses_than_the_limit_are_counted_not_tried),

@@ -136,6 +136,22 @@ decide(struct ph_txn *t, size_t i, enum ph_stage stage, unsigned code, uint16_t 
 	               PH_CAUSE_REPLY, &kept);
 }
 
+static void
+set_certificate(struct ph__session *s, int64_t not_after)
+{
+	char name[] = "mx1.example.net";
+	const char *const names[] = { name };
+	struct ph_certificate c = { .size = sizeof c, .subject = "CN=mx1.example.net",
+	                            .issuer = "CN=CA,O=\"X\"", .not_after = not_after, .sha256 = "ab",
+	                            .spki_sha256 = "cd", .names = names, .name_count = 1,
+	                            .der = (unsigned char *)name, .der_len = 3 };
+
+	ph__session_set_certificate(s, &c);
+	assert_null(s->certificate.der); /* nothing is borrowed */
+	assert_null(s->certificate.names);
+	assert_int_equal(s->certificate.name_count + s->certificate.der_len, 0);
+}
+
 static struct ph__session *
 new_session(void)
 {
@@ -158,6 +174,7 @@ new_session(void)
 	s->extensions = malloc(64);
 	memcpy(s->extensions, "PIPELINING\0\0SIZE\00010240000", 26);
 	s->extensions_len = 26;
+	set_certificate(s, 1795436227);
 	s->resolve_us = 250;
 	s->connect_us = 1000;
 	s->tls_us = 2049;
@@ -189,13 +206,94 @@ a_record_has_every_member_that_design_names(void **state)
 	        "\"stage\":\"body\",\"code\":250,\"enhanced\":\"2.0.0\","
 	        "\"text\":\"2.0.0 Ok: queued as 4F2\",\"remote_id\":\"4F2\"}],"
 	        "\"sessions\":[{\"host\":\"mx1.example.net\",\"address\":\"192.0.2.1\",\"port\":25,"
-	        "\"greeting\":\"mx ready\",\"extensions\":{\"PIPELINING\":\"\",\"SIZE\":\"10240000\"},"
+	        "\"greeting\":\"mx ready\",\"route\":null,\"extensions\":{\"PIPELINING\":\"\",\"SIZE\":\"10240000\"},"
 	        "\"tls\":{\"mode\":\"starttls\",\"version\":\"TLSv1.3\","
 	        "\"cipher\":\"TLS_AES_256_GCM_SHA384\",\"verified\":true,"
-	        "\"peer_name\":\"mx1.example.net\",\"policy\":\"required\"},"
+	        "\"peer_name\":\"mx1.example.net\",\"policy\":\"required\",\"result\":\"success\","
+	        "\"certificate\":{\"subject\":\"CN=mx1.example.net\",\"issuer\":\"CN=CA,O=\\\"X\\\"\","
+	        "\"not_after\":\"2026-11-23T12:17:07Z\",\"sha256\":\"ab\",\"spki_sha256\":\"cd\"}},"
 	        "\"auth\":{\"mechanism\":\"PLAIN\"},"
 	        "\"timings_ms\":{\"resolve\":0.250,\"connect\":1.000,\"tls\":2.049,\"auth\":0.099,"
 	        "\"body\":1234.567,\"total\":2000.000},\"error\":null}],\"error\":null}");
+	ph__session_unref(&r.sessions[0]);
+	ph_txn_free(t);
+}
+
+static void
+of_a_certificate_only_dates_that_can_be_written_are(void **state)
+{
+	static const int64_t times[] = { 0, -1, INT64_MAX, 253402300800 };
+	const char *const to[] = { "b@example.net" };
+	struct ph_txn *t = new_txn(to, 1);
+	struct ph_record r = record_of(t);
+
+	(void)state;
+	decide(t, 0, PH_STAGE_BODY, 250, 2, 0, 0, "2.0.0 Ok");
+	r.sessions[r.session_count++] = new_session();
+	assert_int_equal(ph__record_judge(&r), PH_OK);
+	for (size_t i = 0; i < COUNT(times); i++) {
+		set_certificate(r.sessions[0], times[i]);
+		json_has(&r, "\"not_after\":null,");
+	}
+	set_certificate(r.sessions[0], 253402300799); /* RFC 5280 §4.1.2.5: no end in sight */
+	json_has(&r, "\"not_after\":\"9999-12-31T23:59:59Z\",");
+	ph__session_unref(&r.sessions[0]);
+	ph_txn_free(t);
+}
+
+/* Each is what the session shows (test_tls_result.c has the rules). */
+static void
+a_session_has_the_result_of_its_tls(void **state)
+{
+	const char *const to[] = { "b@example.net" };
+	struct ph_txn *t = new_txn(to, 1);
+	struct ph_record r = record_of(t);
+	struct ph__session *s = new_session(), *before = new_session();
+
+	(void)state;
+	decide(t, 0, PH_STAGE_BODY, 250, 2, 0, 0, "2.0.0 Ok");
+	r.sessions[r.session_count++] = s;
+	assert_int_equal(ph__record_judge(&r), PH_OK);
+	s->tls.verified = false;
+	s->tls.problem_cause = PH_CAUSE_CERT_NAME;
+	json_has(&r, "\"result\":\"certificate-host-mismatch\",");
+	s->policy = "opportunistic";
+	json_has(&r, "\"result\":\"success\",");
+	s->policy = "dane"; /* of a server that was named, with its records */
+	json_has(&r, "\"result\":\"certificate-host-mismatch\",");
+	s->policy = "opportunistic";
+	strcpy(s->route.domain, "example.net");
+	s->route.mode = "testing";
+	s->route.policy = "none"; /* the message waives it (RFC 8689 §4.2.2) */
+	json_has(&r, "\"result\":\"success\",");
+	s->route.policy = "mta-sts";
+	json_has(&r, "\"result\":\"certificate-host-mismatch\",");
+	s->route.policy = "dane"; /* goes before it */
+	s->policy = "dane";
+	s->tls.verified = true;
+	s->route.tlsa = strdup("3 1 1 ab");
+	s->route.tlsa_len = 9;
+	json_has(&r, "\"result\":\"success\",");
+	free(s->route.tlsa);
+	s->route.tlsa = NULL;
+	json_has(&r, "\"result\":\"tlsa-invalid\",");
+	s->result = "dnssec-invalid";
+	json_has(&r, "\"result\":\"dnssec-invalid\",");
+	s->result = NULL;
+	s->tls_up = false;
+	s->policy = "opportunistic";
+	json_has(&r, "\"result\":\"starttls-not-supported\",");
+	s->before = before; /* the handshake there failed */
+	json_has(&r, "\"result\":null,");
+	ph__fail(&s->error, PH_ESECURITY, PH_STAGE_STARTTLS, PH_CAUSE_NOT_OFFERED, "none");
+	s->before = NULL;
+	s->policy = "dane";
+	json_has(&r, "\"result\":\"starttls-not-supported\",");
+	free(s->extensions);
+	s->extensions = NULL;
+	ph__fail(&s->error, PH_EDEFERRED, PH_STAGE_GREETING, PH_CAUSE_LOST, "lost");
+	json_has(&r, "\"result\":null,");
+	ph__session_unref(&before);
 	ph__session_unref(&r.sessions[0]);
 	ph_txn_free(t);
 }
@@ -222,8 +320,9 @@ what_there_was_not_is_null(void **state)
 	        "\"stage\":\"connect\",\"code\":null,\"enhanced\":null,\"text\":null,"
 	        "\"remote_id\":null}],"
 	        "\"sessions\":[{\"host\":\"/run/lmtp\",\"address\":null,\"port\":null,\"greeting\":null,"
-	        "\"extensions\":null,\"tls\":{\"mode\":\"none\",\"version\":null,\"cipher\":null,"
-	        "\"verified\":false,\"peer_name\":null,\"policy\":null},\"auth\":null,"
+	        "\"route\":null,\"extensions\":null,\"tls\":{\"mode\":\"none\",\"version\":null,\"cipher\":null,"
+	        "\"verified\":false,\"peer_name\":null,\"policy\":null,\"result\":null,"
+	        "\"certificate\":null},\"auth\":null,"
 	        "\"timings_ms\":{\"resolve\":0.000,\"connect\":0.000,\"tls\":0.000,\"auth\":0.000,\"body\":0.000,"
 	        "\"total\":0.000},\"error\":{\"class\":\"deferred\",\"stage\":\"connect\",\"code\":null,"
 	        "\"enhanced\":null,\"text\":\"nobody \\\"there\\\"\",\"cause\":\"unreachable\","
@@ -542,6 +641,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_has_every_member_that_design_names),
+		cmocka_unit_test(of_a_certificate_only_dates_that_can_be_written_are),
+		cmocka_unit_test(a_session_has_the_result_of_its_tls),
 		cmocka_unit_test(what_there_was_not_is_null),
 		cmocka_unit_test(octets_that_are_not_utf_8_are_kept_as_base64),
 		cmocka_unit_test(a_hostile_reply_is_only_text),

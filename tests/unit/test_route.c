@@ -148,6 +148,7 @@ static const struct ph__server servers[] = {
 
 #define TLS(...) &(const struct ph_tls_opts){ PH_TLS_OPTS_INIT, __VA_ARGS__ }
 static const char *const one_pin[] = { "00" };
+static const struct ph_tlsa one_tlsa[] = { { 3, 1, 1, "00", 2 } };
 
 struct policy_row {
 	int server;
@@ -202,6 +203,12 @@ tls_is_required_and_verified_unless_somebody_said_otherwise(void **state)
 		  0, 1, 1, "opportunistic" },
 		{ SMTP, TLS(.pins = one_pin, .pin_count = 1), 0, 0, PH__LINK_STARTTLS, 1, 0, 0, "pin" },
 		{ SMTPS, TLS(.pins = one_pin, .pin_count = 1), 0, 0, PH__LINK_IMPLICIT, 1, 0, 0, "pin" },
+		{ SMTP, TLS(.tlsa = one_tlsa, .tlsa_count = 1), 0, 0, PH__LINK_STARTTLS, 1, 0, 0, "dane" },
+		{ SMTPS, TLS(.tlsa = one_tlsa, .tlsa_count = 1), 1, 0, PH__LINK_IMPLICIT, 1, 0, 0, "dane" },
+		{ SMTP, TLS(.tlsa = one_tlsa, .tlsa_count = 1, .record_only = true), 0, 0,
+		  PH__LINK_STARTTLS, 0, 0, 0, "dane" },
+		{ SMTP, TLS(.names = one_pin, .name_count = 1), 0, 0, PH__LINK_STARTTLS, 1, 0, 0,
+		  "required" },
 		{ SMTP, TLS(.mode = PH_TLS_OFF), 0, 0, PH__LINK_CLEAR, 0, 0, 0, NULL },
 		{ SMTPS, TLS(.mode = PH_TLS_OFF), 0, 0, PH__LINK_CLEAR, 0, 0, 0, NULL },
 		{ SMTP, TLS(.mode = PH_TLS_OPPORTUNISTIC), 0, 0, PH__LINK_IF_OFFERED, 0, 1, 1,
@@ -220,6 +227,50 @@ tls_is_required_and_verified_unless_somebody_said_otherwise(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
 		judge_policy(&rows[i], i);
+}
+
+static void
+a_route_says_what_its_servers_must_prove(void **state)
+{
+	static const struct { enum ph__host_tls tls; struct ph__policy is; } rows[] = {
+		{ PH__HOST_MAY, { PH__LINK_IF_OFFERED, false, true, true, "opportunistic" } },
+		{ PH__HOST_MAY_STS, { PH__LINK_IF_OFFERED, false, true, true, "opportunistic" } },
+		{ PH__HOST_MUST_TLS, { PH__LINK_STARTTLS, false, false, true, "dane" } },
+		{ PH__HOST_MUST_DANE, { PH__LINK_STARTTLS, true, false, true, "dane" } },
+		{ PH__HOST_MUST_STS, { PH__LINK_STARTTLS, true, false, true, "mta-sts" } },
+		{ PH__HOST_MUST_NAME, { PH__LINK_STARTTLS, true, false, true, "required" } },
+	};
+	const struct ph__server server = { .relay_port = true, .host = (char *)"mx", .port = 25 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		/* a server on this machine is no exception */
+		struct ph__wish w = { .server = &server, .loopback = true, .route = &rows[i].tls };
+		struct ph__policy p = ph__policy_of(&w);
+		struct ph_tls_facts facts = PH_TLS_FACTS_INIT;
+
+		assert_int_equal(p.link, rows[i].is.link);
+		assert_int_equal(p.enforce, rows[i].is.enforce);
+		assert_int_equal(p.fall_back, rows[i].is.fall_back);
+		assert_true(p.forbids_auth);
+		assert_string_equal(p.name, rows[i].is.name);
+		assert_int_equal(ph__check_link(&p, NULL, NULL), p.fall_back ? PH_OK : PH_ESECURITY);
+		assert_int_equal(ph__check_link(&p, &facts, NULL), p.enforce ? PH_ESECURITY : PH_OK);
+		facts.verified = true;
+		assert_int_equal(ph__check_link(&p, &facts, NULL), PH_OK);
+	}
+}
+
+static void
+requiretls_wants_every_server_proved(void **state)
+{
+	(void)state;
+	assert_int_equal(ph__policy_require_tls(PH__HOST_MUST_DANE), PH__HOST_MUST_DANE);
+	assert_int_equal(ph__policy_require_tls(PH__HOST_MUST_STS), PH__HOST_MUST_STS);
+	assert_int_equal(ph__policy_require_tls(PH__HOST_MUST_NAME), PH__HOST_MUST_NAME);
+	assert_int_equal(ph__policy_require_tls(PH__HOST_MUST_TLS), PH__HOST_MUST_NAME);
+	assert_int_equal(ph__policy_require_tls(PH__HOST_MAY), PH__HOST_MUST_NAME);
+	assert_int_equal(ph__policy_require_tls(PH__HOST_MAY_STS), PH__HOST_MUST_NAME);
 }
 
 static void
@@ -243,6 +294,9 @@ the_local_relay_needs_no_certificate_unless_anything_was_asked_for(void **state)
 		{ SMTP, TLS(.alpn = "x"), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
 		{ SMTP, TLS(.min_version = PH_TLS_1_3), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "required" },
 		{ SMTP, TLS(.pins = one_pin, .pin_count = 1), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "pin" },
+		{ SMTP, TLS(.tlsa = one_tlsa, .tlsa_count = 1), 1, 0, PH__LINK_STARTTLS, 1, 0, 0, "dane" },
+		{ SMTP, TLS(.names = one_pin, .name_count = 1), 1, 0, PH__LINK_STARTTLS, 1, 0, 0,
+		  "required" },
 	};
 
 	(void)state;
@@ -478,6 +532,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_route_says_what_its_servers_must_prove),
+		cmocka_unit_test(requiretls_wants_every_server_proved),
 		cmocka_unit_test(urls_name_a_server),
 		cmocka_unit_test(bad_urls_are_refused),
 		cmocka_unit_test(a_password_in_a_url_is_refused_and_not_repeated),

@@ -16,7 +16,7 @@ _Words = List[Tuple[str, Union[str, Callable[["re.Match[str]"], str]]]]
 _RENAMED = {"auth": "mechanisms", "from": "sender", "oauth-token-file": "token", "pin": "pins",
             "password-file": "password", "password-fd": "password", "password-command": "password",
             "proxy-password-file": "proxy_password", "requiretls": "require_tls"}
-_SWITCHES = ("allow-clear-auth", "insecure", "requiretls")
+_SWITCHES = ("allow-clear-auth", "direct", "insecure", "requiretls")
 
 
 def _argument(option: "re.Match[str]") -> str:
@@ -24,15 +24,18 @@ def _argument(option: "re.Match[str]") -> str:
     argument = _RENAMED.get(name, name.replace("-", "_"))
     if name in _SWITCHES:
         return f"{argument}=True"
+    if value is not None and value.isdigit():
+        return f"{argument}={value}"
     return f"{argument}=" if value is None or value in ("FILE", "NAME", "URL") else \
         f'{argument}="{value}"'
 
 
 # A value stands behind "=", or is a word that does not look like one of the sentence.
-_OPTION = (r"--(?P<name>[a-z-]+)(?:(?:=|\s(?=\S*[A-Z./:_]\S|api\b|apikey|resend))"
+_OPTION = (r"--(?P<name>[a-z-]+)(?:(?:=|\s(?=\S*[A-Z./:_]\S|api\b|apikey|resend|recursive|[46]\b))"
            r"(?P<value>[^\s;,()]*[^\s;,.()]))?")
 
 _SEND: _Words = [
+    (r"; --direct --dry-run shows [^;]*|: --dry-run says [^;]*", ""),
     (r"--user says who logs in; .*", "user= says who logs in, password= or token= with what"),
     (r"the file of --proxy-password-file", "proxy_password="),
     (r"--auth XOAUTH2 --oauth-token-file FILE", 'mechanisms="XOAUTH2" and token='),
@@ -42,6 +45,8 @@ _SEND: _Words = [
 ]
 
 _SMTPLIB: _Words = [
+    (r" \(--server smtp://localhost\)", ""),
+    (r"--server submission://HOST with --user", "port 587 with starttls() and login()"),
     (r", or --allow-clear-auth[^;]*", ""),
     (r"--tls=starttls or --tls=implicit", "starttls() or SMTP_SSL"),
     (r"--tls=starttls, or a smtp:// or submission:// URL", "SMTP and starttls()"),

@@ -129,6 +129,16 @@ class ph_mechanism(_Sized):
     ]
 
 
+class ph_tlsa(ctypes.Structure):
+    _fields_ = [
+        ("usage", c_ubyte),
+        ("selector", c_ubyte),
+        ("matching", c_ubyte),
+        ("data", c_void_p),
+        ("len", c_size_t),
+    ]
+
+
 class ph_tls_opts(_Sized):
     _fields_ = [
         ("size", c_size_t),
@@ -145,6 +155,10 @@ class ph_tls_opts(_Sized):
         ("key_file", c_char_p),
         ("pins", POINTER(c_char_p)),
         ("pin_count", c_size_t),
+        ("tlsa", POINTER(ph_tlsa)),
+        ("tlsa_count", c_size_t),
+        ("names", POINTER(c_char_p)),
+        ("name_count", c_size_t),
     ]
 
 
@@ -164,6 +178,7 @@ class ph_tls_facts(_Sized):
         ("alpn", c_char * 64),
         ("group", c_char * 32),
         ("waived", c_bool),
+        ("problem_cause", c_int),
     ]
 
 
@@ -226,10 +241,26 @@ transcript_line = CFUNCTYPE(None, c_void_p, POINTER(ph_trace))
 is_interrupted = CFUNCTYPE(c_bool, c_void_p)
 
 
+class ph_direct_opts(_Sized):
+    _fields_ = [
+        ("size", c_size_t),
+        ("mx_port", c_uint16),
+        ("dane", c_int),
+        ("no_mta_sts", c_bool),
+        ("dns", c_char_p),
+        ("trust_anchor", c_char_p),
+        ("mta_sts_cache", c_char_p),
+        ("own_names", POINTER(c_char_p)),
+        ("own_name_count", c_size_t),
+        ("addresses", c_uint),
+    ]
+
+
 class ph_client_opts(_Sized):
     _fields_ = [
         ("size", c_size_t),
         ("server", c_char_p),
+        ("direct", POINTER(ph_direct_opts)),
         ("connect", c_char_p),
         ("tls", POINTER(ph_tls_opts)),
         ("credentials", POINTER(ph_credentials)),
