@@ -15,6 +15,7 @@
 #include "cli/link_login.h"
 #include "cli/probe_flow.h"
 #include "cli/probe_message.h"
+#include "cli/probe_mx.h"
 #include "cli/probe_stats.h"
 #include "cli/probe_words.h"
 #include "cli/problem.h"
@@ -81,25 +82,6 @@ add_recipient(struct run *r, struct ph_str address, struct ph_error *err)
 	return PH_OK;
 }
 
-/* Where the next address ends: at a comma that is not in quotes. */
-static struct ph_str
-cut_address(struct ph_str *rest)
-{
-	struct ph_str address = *rest;
-	bool quoted = false;
-	size_t i = 0;
-
-	for (; i < rest->len && (quoted || rest->ptr[i] != ','); i++) {
-		quoted ^= rest->ptr[i] == '"';
-		i += rest->ptr[i] == '\\' && i + 1 < rest->len;
-	}
-	address.len = i < rest->len ? i : rest->len;
-	i = address.len + (address.len < rest->len);
-	rest->ptr += i;
-	rest->len -= i;
-	return ph__str_trim(address);
-}
-
 static enum ph_code
 add_recipients(struct run *r, const struct ph__option_list *list, struct ph__buf *header,
                struct ph_error *err)
@@ -114,7 +96,7 @@ add_recipients(struct run *r, const struct ph__option_list *list, struct ph__buf
 		if (header != NULL)
 			ph__buf_add_str(header, list->items[i]);
 		while (rest.len != 0 && rc == PH_OK) {
-			struct ph_str address = cut_address(&rest);
+			struct ph_str address = ph__probe_cut_address(&rest);
 
 			if (address.len != 0)
 				rc = add_recipient(r, address, err);
@@ -334,22 +316,6 @@ json_timings(struct ph__json *j, const struct ph__probe *p)
 }
 
 static void
-json_error(struct ph__json *j, const struct ph_error *err)
-{
-	if (err->code == PH_OK) {
-		ph__json_null(j, "error");
-		return;
-	}
-	ph__json_object(j, "error");
-	ph__json_cstr(j, "class", ph_code_name(err->code));
-	ph__json_cstr(j, "stage", ph_stage_name(err->stage));
-	ph__json_cstr(j, "cause", ph_cause_name(err->cause));
-	ph__json_text(j, "text", ph__str(err->text));
-	ph__json_cstr(j, "hint", err->hint[0] != '\0' ? err->hint : NULL);
-	ph__json_end_object(j);
-}
-
-static void
 json_envelope(struct ph__json *j, const struct ph__probe *p)
 {
 	ph__json_text(j, "from", ph__str(p->from));
@@ -371,7 +337,7 @@ json_run(struct run *r, struct ph__json *j)
 	ph__capabilities_json(&p->capabilities, j);
 	ph__log_json(&p->log, j);
 	json_timings(j, p);
-	json_error(j, &p->error);
+	ph__problem_json(j, &p->error);
 }
 
 static void
@@ -385,7 +351,7 @@ print_json(struct run *r, int status, const struct ph_error *err)
 	ph__json_uint(&j, "exit", (uint64_t)status);
 	if (err != NULL) { /* before there was a dialogue */
 		ph__json_null(&j, "stage");
-		json_error(&j, err);
+		ph__problem_json(&j, err);
 	} else if (r->options.repeat.given) {
 		ph__json_uint(&j, "runs", r->runs);
 		ph__json_uint(&j, "failures", r->failures);
@@ -494,7 +460,8 @@ static int
 refuse(struct run *r, const struct ph_error *err)
 {
 	bool header = r->words.proxy_header_bad || is_header_bad(r->options.proxy_header);
-	int status = header ? PH__PROBE_NO_HEADER
+	bool nobody = err->code == PH_ENOHOST || err->code == PH_EDEFERRED; /* of the MX look-up */
+	int status = header ? PH__PROBE_NO_HEADER : nobody ? PH__PROBE_NO_SERVER
 	           : err->code == PH_ECANCELLED ? PH__PROBE_CANCELLED : PH__PROBE_USAGE;
 
 	if (r->options.json)

@@ -47,6 +47,8 @@ make_client(struct send *s, const char *secret, struct ph_error *err)
 	s->transcript = (struct ph_transcript){
 		PH_TRANSCRIPT_INIT, .file = stderr, .times = s->options.verbose > 1,
 	};
+	if (s->options.direct.wanted)
+		opts.direct = &s->options.direct.opts;
 	if (s->options.verbose != 0) {
 		opts.transcript = ph_transcript_print;
 		opts.transcript_user = &s->transcript;
@@ -77,17 +79,48 @@ try_client(struct send *s, struct ph_error *err)
 	return rc;
 }
 
+/* Where mail goes is said by what stands behind the @. */
+static enum ph_code
+check_domains(const struct ph__send_envelope *e, struct ph_error *err)
+{
+	for (size_t i = 0; i < e->count; i++) {
+		if (ph__domain_of(e->recipients[i]) != NULL)
+			continue;
+		ph__fail(err, PH_EINPUT, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
+		         "the recipient '%.200s' has no domain, which --direct finds the server by",
+		         e->recipients[i]);
+		ph__hint(err, "write local@domain; mailboxes of this computer take --server smtp://localhost");
+		return PH_EINPUT;
+	}
+	return PH_OK;
+}
+
 /* Before a question is asked and a server is troubled. */
 static enum ph_code
 check_envelope(const struct send *s, struct ph_error *err)
 {
 	struct ph_envelope envelope = ph__send_envelope_whole(&s->envelope, &s->options);
 	struct ph_txn *txn;
-	enum ph_code rc = ph_txn_new(&txn, &envelope, NULL, err);
+	enum ph_code rc = s->options.direct.wanted ? check_domains(&s->envelope, err) : PH_OK;
 
+	if (rc != PH_OK)
+		return rc;
+	rc = ph_txn_new(&txn, &envelope, NULL, err);
 	if (rc == PH_OK)
 		ph_txn_free(txn);
 	return rc;
+}
+
+/* That policies are forgotten at the end weakens them, and is worth a word to who looks; a service's
+ * user has no home, and nothing to be warned of each time. */
+static void
+settle_direct(struct send *s)
+{
+	struct ph__send_direct *d = &s->options.direct;
+
+	ph__send_direct_settle(d);
+	if (d->problem[0] != '\0' && (s->options.verbose != 0 || s->options.dry_run))
+		ph__warn(stderr, "MTA-STS policies are not kept until the next time: %s", d->problem);
 }
 
 static enum ph_code
@@ -96,6 +129,8 @@ prepare(struct send *s, struct ph_error *err)
 	const struct ph__send_options *o = &s->options;
 	enum ph_code rc;
 
+	if (o->direct.wanted)
+		settle_direct(s);
 	if ((rc = ph__send_envelope_read(&s->envelope, o, err)) != PH_OK
 	    || (rc = ph__link_read_proxy(&o->link, &s->secrets.proxy, err)) != PH_OK
 	    || (rc = must_ask(&o->link) ? try_client(s, err) : log_in(s, err)) != PH_OK
@@ -116,6 +151,18 @@ say_goodbye(struct send *s)
 		ph_client_leave(s->client);
 }
 
+/* Where nobody knew better. */
+static void
+give_hint(struct ph_error *err)
+{
+	if (err->hint[0] != '\0')
+		return;
+	if (err->code == PH_ENOINPUT)
+		ph__hint(err, "check the name, and that you may read it");
+	else if (err->code == PH_ECONFIG)
+		ph__hint(err, "man posthaste-send tells what each option takes");
+}
+
 static int
 send_it(struct send *s)
 {
@@ -128,23 +175,24 @@ send_it(struct send *s)
 		return ph__send_report_failure(&s->options, &s->envelope, &err);
 	ph__link_heed_signals(s->client);
 	ph_client_sendmail(s->client, &envelope, s->message.source, &record, &err);
-	if (record == NULL)
+	if (record == NULL) {
+		give_hint(&err);
 		return ph__send_report_failure(&s->options, &s->envelope, &err);
+	}
 	status = ph__send_report_record(&s->options, record);
 	say_goodbye(s);
 	return status;
 }
 
-/* Where nobody knew better. */
-static void
-give_hint(struct ph_error *err)
+static int
+show_plan(struct send *s)
 {
-	if (err->hint[0] != '\0')
-		return;
-	if (err->code == PH_ENOINPUT)
-		ph__hint(err, "check the name, and that you may read it");
-	else if (err->code == PH_ECONFIG)
-		ph__hint(err, "man posthaste-send tells what each option takes");
+	int status;
+
+	ph__link_heed_signals(s->client);
+	status = ph__send_report_plan(&s->options, &s->envelope, &s->message, s->client);
+	ph__link_heed_signals(NULL);
+	return status;
 }
 
 static int
@@ -167,8 +215,7 @@ run(struct send *s, int argc, char **argv)
 		give_hint(&err);
 		return ph__send_report_failure(&s->options, &s->envelope, &err);
 	}
-	return s->options.dry_run ? ph__send_report_plan(&s->options, &s->envelope, &s->message)
-	                          : send_it(s);
+	return s->options.dry_run ? show_plan(s) : send_it(s);
 }
 
 int

@@ -2,8 +2,8 @@
 /* Options by table. See options.h.
  *
  * The environment is read first, then the command line: what stands there replaces a value of the
- * environment, a list as a whole, and silences options of the same group that came from the
- * environment. Long options must be written out. getopt_long() would take `--ins` for `--insecure`:
+ * environment, a list as a whole, and silences options of the same group, and those its row names,
+ * that came from the environment. Long options must be written out. getopt_long() would take `--ins` for `--insecure`:
  * a weakening must be a word the user typed, and a later option may not change what a script's
  * abbreviation means. */
 #include "cli/options.h"
@@ -252,6 +252,22 @@ settle_group(struct reading *r, size_t row, enum origin from, bool *ret_take)
 }
 
 static void
+forget(struct reading *r, size_t row)
+{
+	clear(&r->def->rows[row], r->into + r->def->rows[row].at);
+	r->origin[row] = NOWHERE;
+}
+
+static void
+silence(struct reading *r, const char *const *names)
+{
+	for (; names != NULL && *names != NULL; names++)
+		for (size_t i = 0; i < r->def->count; i++)
+			if (r->origin[i] == ENVIRONMENT && strcmp(r->def->rows[i].name, *names) == 0)
+				forget(r, i);
+}
+
+static void
 set(struct reading *r, size_t row, enum origin from, const char *label, const char *value)
 {
 	const struct ph__option *o = &r->def->rows[row];
@@ -264,6 +280,8 @@ set(struct reading *r, size_t row, enum origin from, const char *label, const ch
 	if (r->origin[row] == ENVIRONMENT)
 		clear(o, at);
 	r->origin[row] = from;
+	if (from == COMMAND_LINE)
+		silence(r, o->silences);
 	note(r, store(o, at, label, value, fault(r)));
 }
 

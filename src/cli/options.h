@@ -46,6 +46,8 @@ struct ph__option {
 	const struct ph__option_choice *choices;
 	uint64_t    max;      /* of a NUMBER, a SIGNED */
 	unsigned    group;    /* not 0: no two options of one group may be given */
+	const char *const *silences; /* options that do not count when the environment says them, and the
+	                         command line this one; NULL ends the list */
 	bool        no_environment; /* only the command line may set it */
 	bool        may_be_empty;   /* of a TEXT: '' is a value, and not a variable that was not set */
 };

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include "base/error.h"
 #include "cli/link_login.h"
+#include "cli/probe_mx.h"
 #include "cli/probe_stats.h"
 
 #define AT(member)  offsetof(struct ph__probe_options, member)
@@ -30,7 +31,13 @@ static const struct ph__option rows[] = {
 	HEADING("Where to"),
 	{ PH__OPTION_TEXT, "server", "s", "URL|HOST[:PORT]", "smtp://HOST, submission://HOST, "
 	  "smtps://HOST, lmtp://HOST:PORT, lmtp:///SOCKET: with TLS as posthaste send has it. A bare "
-	  "HOST: in clear on port 25, as swaks does", AT(server), .group = TARGET },
+	  "HOST: in clear on port 25, as swaks does; so, without it, the first MX host of the first "
+	  "recipient's domain", AT(server), .group = TARGET },
+	{ PH__OPTION_TEXT, "dns", NULL, "SERVER", "... asked of this DNS server, ADDRESS or ADDRESS@PORT, "
+	  "several with commas; recursive: the name servers of the Internet", AT(dns),
+	  .no_environment = true },
+	{ PH__OPTION_TEXT, "trust-anchor", NULL, "FILE", "... where DNSSEC begins at these DS or DNSKEY "
+	  "records, not at the system's", AT(trust_anchor), .no_environment = true },
 	{ PH__OPTION_TEXT, "port", "p", "PORT", "the port of a bare HOST", AT(port) },
 	{ PH__OPTION_TEXT, "socket", NULL, "PATH", "a Unix socket", AT(socket), .group = TARGET },
 	{ PH__OPTION_TEXT, "protocol", NULL, "NAME", "of a bare HOST: SMTP (HELO only), ESMTP (default), "
@@ -151,7 +158,7 @@ static const struct ph__option_foreign foreign[] = {
 
 const struct ph__options ph__probe_options_def = {
 	.command = "probe",
-	.synopsis = "--server URL|HOST [OPTION]...",
+	.synopsis = "[--server URL|HOST] [OPTION]...",
 	.about = "Speaks to a mail server a command at a time, and shows both sides. swaks' "
 	    "options are understood as swaks means them, with one dash or two.",
 	.more =
@@ -320,11 +327,8 @@ read_server(struct ph__probe_options *o, struct ph_error *err)
 		return rc;
 	if (o->socket != NULL)
 		return read_socket(o, err);
-	if (o->server == NULL) {
-		ph__fail(err, PH_EUSAGE, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT, "no server is given");
-		ph__hint(err, "name it: --server smtp://mx.example.net, or -s HOST as swaks has it");
-		return PH_EUSAGE;
-	}
+	if (o->server == NULL && (rc = ph__probe_find_server(o, err)) != PH_OK)
+		return rc;
 	if (!is_url(o->server))
 		return read_bare_host(o, err);
 	if (o->port != NULL || o->protocol != NULL)

@@ -22,6 +22,7 @@ struct ph__probe_options {
 	struct ph__link_options link; /* server: a URL, whatever was given */
 	/* where to, as given */
 	const char *server, *port, *socket, *protocol, *proxy_header;
+	const char *dns, *trust_anchor; /* of the look-up without a server */
 	/* TLS, as given, and what it comes to */
 	int  swaks_tls;
 	bool tls_verify;

@@ -33,6 +33,7 @@ enum ph__probe_stage {
 };
 
 #define PH__PROBE_USAGE     1
+#define PH__PROBE_NO_SERVER 2  /* none was found, or reached */
 #define PH__PROBE_LOST      6  /* the connection, unexpectedly */
 #define PH__PROBE_XCLIENT_HELO 34 /* EHLO behind XCLIENT */
 #define PH__PROBE_NO_HEADER 35 /* the PROXY header's options */

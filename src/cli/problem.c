@@ -22,7 +22,8 @@ consequence(const struct ph_error *err)
 	case PH_ENOINPUT:  return "Nothing was sent.";
 	case PH_ENOUSER:   return "Nobody got it; trying again will not help.";
 	case PH_ENOHOST:   return "It cannot be delivered there; trying again will not help.";
-	case PH_EREFUSED:  return err->reply != 0 ? "It was refused for good; trying again will not help."
+	case PH_EREFUSED:  return err->cause == PH_CAUSE_NULL_MX ? "Nothing was sent; trying again as it is "
+	                          "will not help." : err->reply != 0 ? "It was refused for good; trying again will not help."
 	                          : "This server cannot take it as it is; another may.";
 	case PH_EPARTIAL:  return "Some recipients got it, others did not.";
 	case PH_ESYSTEM:   return "Nothing was sent; this computer is in trouble.";
@@ -73,6 +74,22 @@ ph__problem_print_as(FILE *to, const struct ph_error *err, const char *means)
 		put_line(to, "", means);
 	if (err->hint[0] != '\0')
 		put_line(to, "Hint: ", err->hint);
+}
+
+void
+ph__problem_json(struct ph__json *j, const struct ph_error *err)
+{
+	if (err == NULL || err->code == PH_OK) {
+		ph__json_null(j, "error");
+		return;
+	}
+	ph__json_object(j, "error");
+	ph__json_cstr(j, "class", ph_code_name(err->code));
+	ph__json_cstr(j, "stage", ph_stage_name(err->stage));
+	ph__json_cstr(j, "cause", ph_cause_name(err->cause));
+	ph__json_text(j, "text", ph__str(err->text));
+	ph__json_cstr(j, "hint", err->hint[0] != '\0' ? err->hint : NULL);
+	ph__json_end_object(j);
 }
 
 int

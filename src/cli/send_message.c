@@ -4,7 +4,8 @@
  * A finished message is streamed: only its header block is read beforehand, bounded, to see that
  * there is one and, with -t, to take its recipients and drop Bcc. A file is then sent by pread(),
  * the rest of a pipe as it comes; for several recipients the pipe is spooled first, because a server
- * that takes only so many at a time is given the message again. A composed message is built in memory
+ * that takes only so many at a time is given the message again; and for --direct always, because the
+ * next server is. A composed message is built in memory
  * and so has a limit. */
 #include "cli/send_message.h"
 
@@ -243,7 +244,8 @@ open_finished(struct ph__send_message *m, const struct ph__send_options *o,
 		warn_of_bcc(m);
 	else if ((rc = take_recipients(m, &in, e, &block_len, &skip, err)) != PH_OK)
 		return rc;
-	if (!in.regular && !in.at_end && e->count > 1 && (rc = spool(m, &in, err)) != PH_OK)
+	if (!in.regular && !in.at_end && (e->count > 1 || o->direct.wanted) &&
+	    (rc = spool(m, &in, err)) != PH_OK)
 		return rc;
 	return make_source(m, &in, block_len, skip, err);
 }

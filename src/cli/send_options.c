@@ -3,7 +3,9 @@
  *
  * The table is the contract of the command line. What weakens a connection or
  * runs a program is never taken from the environment, which a caller may not control: insecure,
- * tls, allow-clear-auth, password-command, connect, proxy, ca-file. */
+ * tls, allow-clear-auth, password-command, connect, proxy, ca-file; of --direct whose word is taken for
+ * where the servers are and how they prove themselves: dns, trust-anchor, dane, mta-sts, and mx-port,
+ * since TLSA records are those of a port. */
 #include "cli/send_options.h"
 
 #include <string.h>
@@ -28,16 +30,36 @@ static const struct ph__option_choice returns[] = {
 
 #define HEADING(text) { PH__OPTION_HEADING, .help = text }
 
+/* A server of the command line takes the place of --direct in the environment, and the other way. */
+static const char *const of_direct[] = { "direct", NULL };
+static const char *const of_a_server[] = {
+	"server", "user", "auth", "password-file", "password-fd", "oauth-token-file", "authzid", NULL,
+};
+
 static const struct ph__option rows[] = {
-	HEADING("Where to"),
+	HEADING("Where to: one server, or each recipient's own"),
 	{ PH__OPTION_TEXT, "server", "S", "URL", "smtp://HOST (port 25), submission://HOST (587), "
 	  "smtps://HOST (465), lmtp://HOST:PORT or lmtp:///SOCKET; USER@ may stand before HOST",
-	  AT(link.server) },
+	  AT(link.server), .silences = of_direct },
 	PH__LINK_CONNECT_ROW(struct ph__send_options),
+	{ PH__OPTION_FLAG, "direct", NULL, NULL, "straight to the mail servers of the recipients' domains, "
+	  "as securely as each domain asks for", AT(direct.wanted), .silences = of_a_server },
+	{ PH__OPTION_CHOICE, "dane", NULL, "MODE", "... auto: servers must match their TLSA records, where "
+	  "there are any (default); required: servers without are not used; off", AT(direct.dane),
+	  ph__send_dane_modes, .no_environment = true },
+	{ PH__OPTION_CHOICE, "mta-sts", NULL, "MODE", "... auto: domains' MTA-STS policies are followed "
+	  "(default); off", AT(direct.no_mta_sts), ph__send_mta_sts_modes, .no_environment = true },
+	{ PH__OPTION_TEXT, "dns", NULL, "SERVER", "... ask this DNS server, ADDRESS or ADDRESS@PORT, several "
+	  "with commas; recursive: the name servers of the Internet", AT(direct.dns),
+	  .no_environment = true },
+	{ PH__OPTION_TEXT, "trust-anchor", NULL, "FILE", "... DNSSEC begins at these DS or DNSKEY records, "
+	  "not at the system's", AT(direct.trust_anchor), .no_environment = true },
+	{ PH__OPTION_NUMBER, "mx-port", NULL, "N", "... their port, if not 25: for test networks",
+	  AT(direct.mx_port), .max = 65535, .no_environment = true },
 
 	HEADING("TLS (verified unless you say otherwise)"),
 	{ PH__OPTION_CHOICE, "tls", NULL, "MODE", "starttls (default of smtp, submission, lmtp), "
-	  "implicit (of smtps), opportunistic, off", AT(link.tls_mode), ph__link_tls_modes,
+	  "implicit (of smtps), opportunistic (of --direct), off", AT(link.tls_mode), ph__link_tls_modes,
 	  .no_environment = true },
 	PH__LINK_TLS_ROWS(struct ph__send_options),
 
@@ -103,7 +125,8 @@ static const struct ph__option rows[] = {
 	  "hidden; -vv with times", AT(verbose) },
 	{ PH__OPTION_FLAG, "json", NULL, NULL, "print the delivery record on standard output",
 	  AT(json) },
-	{ PH__OPTION_FLAG, "dry-run", NULL, NULL, "show what would be sent; connect to nobody",
+	{ PH__OPTION_FLAG, "dry-run", NULL, NULL, "show what would be sent, and with --direct where to; "
+	  "connect to no mail server",
 	  AT(dry_run) },
 
 	HEADING("Limits and ways (times: 30, 30s, 2m, 1h)"),
@@ -144,18 +167,20 @@ static const struct ph__option_foreign foreign[] = {
 	{ "add-header", "use --header 'NAME: VALUE'" }, { "header-", "use --header 'NAME: VALUE'" },
 	{ "h-", "use --header 'NAME: VALUE'" },
 	{ "debug", "use -v" },
+	{ "mx", "use --direct, or --server smtp://HOST for one server" },
+	{ "resolver", "use --dns ADDRESS with --direct" }, { "dns-servers", "use --dns ADDRESS with --direct" },
 	{ NULL, NULL },
 };
 
 const struct ph__options ph__send_options_def = {
 	.command = "send",
-	.synopsis = "--server URL [OPTION]... [RECIPIENT]...",
+	.synopsis = "--server URL|--direct [OPTION]... [RECIPIENT]...",
 	.about = "Sends one message and says by its exit status what became of it.",
 	.more =
 	    "Each long option can be set as POSTHASTE_NAME (POSTHASTE_SERVER, POSTHASTE_USER ...),\n"
 	    "but for those that decide whom to trust: --tls, --tls-name, --ca-file, --ca-dir, --pin,\n"
-	    "--insecure, --allow-clear-auth, --connect, --proxy, --proxy-password-file and\n"
-	    "--password-command.\n"
+	    "--insecure, --allow-clear-auth, --connect, --proxy, --proxy-password-file,\n"
+	    "--password-command, --dane, --mta-sts, --dns, --trust-anchor and --mx-port.\n"
 	    "\n"
 	    "Exit status: 0 accepted for all; 69 refused; 67 no such user; 75 try again later;\n"
 	    "64 usage, 65 bad message or address, 66 no such file, 68 no such host, 71 system,\n"
@@ -164,8 +189,7 @@ const struct ph__options ph__send_options_def = {
 	    "Examples:\n"
 	    "  echo Hello | posthaste send -S submission://ann@mail.example.org \\\n"
 	    "      --from ann@example.org -s Greetings bob@example.net\n"
-	    "  posthaste send -S smtp://mx.example.net --from ann@example.org --message mail.eml \\\n"
-	    "      bob@example.net",
+	    "  posthaste send --direct --from ann@example.org --message mail.eml bob@example.net",
 	.rows = rows,
 	.count = sizeof rows / sizeof rows[0],
 	.environment = true,
@@ -205,7 +229,8 @@ check_requiretls(const struct ph__send_options *o, struct ph_error *err)
 		                         "--ca-file or --pin verify a server with a certificate of its own");
 	if (o->link.tls.mode == PH_TLS_OFF || o->link.tls.mode == PH_TLS_OPPORTUNISTIC)
 		return ph__contradiction(err, "--requiretls asks for verified TLS, and --tls does without",
-		                         "use --tls=starttls or --tls=implicit");
+		                         o->direct.wanted ? "leave --tls out" : "use --tls=starttls or "
+		                         "--tls=implicit");
 	return PH_OK;
 }
 
@@ -215,15 +240,16 @@ check(const struct ph__send_options *o, struct ph_error *err)
 	enum ph_code rc;
 
 	if ((rc = ph__link_options_check(&o->link, err)) != PH_OK ||
+	    (rc = ph__send_direct_check(&o->direct, &o->link, err)) != PH_OK ||
 	    (rc = ph__link_login_check(&o->link, err)) != PH_OK || (rc = check_message(o, err)) != PH_OK ||
 	    (rc = check_requiretls(o, err)) != PH_OK || (rc = ph__charset_check(o->charset, err)) != PH_OK)
 		return rc;
-	if (o->link.server != NULL)
+	if (o->link.server != NULL || o->direct.wanted)
 		return PH_OK;
 	ph__fail(err, PH_ECONFIG, PH_STAGE_PREPARE, PH_CAUSE_ARGUMENT,
 	         "no server is given, so there is nobody to hand the message to");
-	ph__hint(err, "name your provider's server, --server submission://mail.example.org, or the "
-	              "recipient's, --server smtp://mx.example.net; POSTHASTE_SERVER does too");
+	ph__hint(err, "name your provider's server, --server submission://mail.example.org (POSTHASTE_SERVER "
+	              "does too), or send straight to the recipients' own servers with --direct");
 	return PH_ECONFIG;
 }
 

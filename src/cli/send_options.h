@@ -4,10 +4,12 @@
 /* What `posthaste send` was asked for. */
 #include <posthaste/client.h>
 #include "cli/link_options.h"
+#include "cli/send_direct.h"
 #include "cli/send_extensions.h"
 
 struct ph__send_options {
 	struct ph__link_options link;
+	struct ph__send_direct direct; /* instead of a server */
 	/* envelope */
 	const char *from;
 	struct ph__option_list to, cc, bcc;

@@ -11,13 +11,17 @@
 #include <strings.h>
 #include <unistd.h>
 #include <posthaste/source.h>
+#include "base/error.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/problem.h"
+#include "cli/send_routes.h"
 #include "cli/terminal.h"
 
 #define JSON_MAX (256u * 1024 * 1024)
 #define RECIPIENTS_TOLD 20
+#define SERVERS_TOLD 5
+#define RECIPIENTS_COMPARED 1000 /* their servers are counted; it takes the square of it */
 
 static void
 print_line(const char *json)
@@ -50,17 +54,47 @@ put_recipient(FILE *to, const struct ph_recipient_outcome *r)
 	fputc('\n', to);
 }
 
+/* The same where each has a server of his own. */
+static void
+put_recipient_there(FILE *to, const struct ph_record *record, size_t i)
+{
+	const struct ph_recipient_outcome *r = ph_record_recipient(record, i);
+	const char *host = ph_record_host(record, r->session);
+	const struct ph_error *why = ph_record_recipient_error(record, i);
+
+	if (why == NULL)
+		why = ph_record_session_error(record, r->session);
+
+	fputs("  ", to);
+	ph__terminal_put(to, ph__str(r->address), 4);
+	fprintf(to, ": %s", ph_outcome_name(r->outcome));
+	if (host != NULL) {
+		fputs(r->reply.code != 0 ? " by " : ", server ", to);
+		ph__terminal_put(to, ph__str(host), 4);
+	}
+	fprintf(to, " at %s: ", ph_stage_name(r->stage));
+	if (r->reply.code != 0)
+		put_reply(to, &r->reply);
+	else if (why != NULL)
+		ph__terminal_put(to, ph__str(why->text), 4);
+	else
+		fprintf(to, "%s (%s)", ph_code_text(r->code), ph_cause_name(r->cause));
+	fputc('\n', to);
+}
+
 /* What ended it for all of them has been said already. */
 static bool
-is_same_for_all(const struct ph_record *record)
+is_same_for_all(const struct ph_record *record, bool direct)
 {
 	const struct ph_recipient_outcome *first = ph_record_recipient(record, 0);
+	size_t n = ph_record_recipient_count(record);
 
-	for (size_t i = 0; i < ph_record_recipient_count(record); i++) {
+	for (size_t i = 0; n > 1 && i < n; i++) {
 		const struct ph_recipient_outcome *r = ph_record_recipient(record, i);
 
 		if (r->outcome != first->outcome || r->stage != first->stage ||
-		    r->stage == PH_STAGE_RCPT || r->reply.code != first->reply.code)
+		    r->stage == PH_STAGE_RCPT || r->reply.code != first->reply.code ||
+		    (direct && r->session != first->session))
 			return false;
 	}
 	return true;
@@ -68,12 +102,10 @@ is_same_for_all(const struct ph_record *record)
 
 /* One line each, as far as a person reads; those who got it are only counted. */
 static void
-put_recipients(FILE *to, const struct ph_record *record)
+put_recipients(FILE *to, const struct ph_record *record, bool direct)
 {
 	size_t n = ph_record_recipient_count(record), accepted = 0, told = 0;
 
-	if (is_same_for_all(record))
-		return;
 	for (size_t i = 0; i < n; i++)
 		accepted += ph_record_recipient(record, i)->outcome == PH_ACCEPTED;
 	if (accepted == 0)
@@ -82,15 +114,86 @@ put_recipients(FILE *to, const struct ph_record *record)
 		fprintf(to, "%zu of %zu recipients accepted; not:\n", accepted, n);
 	for (size_t i = 0; i < n && told < RECIPIENTS_TOLD; i++)
 		if (ph_record_recipient(record, i)->outcome != PH_ACCEPTED) {
-			put_recipient(to, ph_record_recipient(record, i));
+			if (direct)
+				put_recipient_there(to, record, i);
+			else
+				put_recipient(to, ph_record_recipient(record, i));
 			told++;
 		}
 	if (n - accepted > told)
 		fprintf(to, "  and %zu more; --json lists them all\n", n - accepted - told);
 }
 
+/* The servers that were tried in turn for the recipients' one domain: the last one's fate has been told,
+ * by it or by us. */
 static void
-put_success(const struct ph_record *record)
+put_servers(FILE *to, const struct ph_record *record)
+{
+	const struct ph_recipient_outcome *first = ph_record_recipient(record, 0);
+	const char *host;
+
+	if (first->session == 0 || ph_record_host(record, 1) == NULL) {
+		if ((host = ph_record_host(record, 0)) != NULL) {
+			fputs("           Server: ", to);
+			ph__terminal_put(to, ph__str(host), 4);
+			fputc('\n', to);
+		}
+		return;
+	}
+	for (size_t i = 0; i < RECIPIENTS_TOLD && (host = ph_record_host(record, i)) != NULL; i++) {
+		const struct ph_error *why = ph_record_session_error(record, i);
+
+		if (i == 0)
+			fputs("Servers tried:\n", to);
+		fputs("  ", to);
+		ph__terminal_put(to, ph__str(host), 4);
+		if (why != NULL) {
+			fputs(": ", to);
+			ph__terminal_put(to, ph__str(why->text), 4);
+		}
+		fputc('\n', to);
+	}
+}
+
+/* Whether another recipient before has the same server. */
+static bool
+is_new_server(const struct ph_record *record, size_t i)
+{
+	const char *host = ph_record_host(record, ph_record_recipient(record, i)->session);
+
+	for (size_t k = 0; host != NULL && k < i; k++) {
+		const char *other = ph_record_host(record, ph_record_recipient(record, k)->session);
+
+		if (other != NULL && strcmp(other, host) == 0)
+			return false;
+	}
+	return host != NULL;
+}
+
+static void
+put_success_there(const struct ph_record *record)
+{
+	size_t n = ph_record_recipient_count(record), servers = 0, told = 0;
+
+	for (size_t i = 0; i < n && i < RECIPIENTS_COMPARED; i++)
+		servers += is_new_server(record, i);
+	if (servers != 1 && n <= RECIPIENTS_COMPARED)
+		printf(" by %zu servers: ", servers);
+	else
+		fputs(n <= RECIPIENTS_COMPARED ? " by " : " by servers such as ", stdout);
+	for (size_t i = 0; i < n && i < RECIPIENTS_COMPARED && told < SERVERS_TOLD; i++) {
+		if (!is_new_server(record, i))
+			continue;
+		fputs(told++ != 0 ? ", " : "", stdout);
+		ph__terminal_put(stdout, ph__str(ph_record_host(record,
+		                                                ph_record_recipient(record, i)->session)), 0);
+	}
+	if (servers > told)
+		printf(" and %zu more", servers - told);
+}
+
+static void
+put_success(const struct ph_record *record, bool direct)
 {
 	const struct ph_recipient_outcome *first = ph_record_recipient(record, 0);
 	size_t n = ph_record_recipient_count(record);
@@ -101,11 +204,44 @@ put_success(const struct ph_record *record)
 		ph__terminal_put(stdout, ph__str(first->address), 0);
 	else
 		fprintf(stdout, "%zu recipients", n);
-	if (ph_reply_remote_id(&first->reply, id, sizeof id) != NULL) {
+	if (direct)
+		put_success_there(record);
+	if ((!direct || n == 1) && ph_reply_remote_id(&first->reply, id, sizeof id) != NULL) {
 		fputs(", the server's id is ", stdout);
 		ph__terminal_put(stdout, ph__str(id), 0);
 	}
 	puts(".");
+}
+
+/* A server of the user's choice could be another one; here all that there are have been asked. */
+static void
+put_problem(const struct ph_error *err, bool direct)
+{
+	if (direct && err->code == PH_EREFUSED && err->reply == 0 && err->cause != PH_CAUSE_NULL_MX)
+		ph__problem_print_as(stderr, err, "Nobody got it: no server of the domain can take it as it is.");
+	else
+		ph__problem_print(stderr, err);
+}
+
+/* A reply that speaks neither of the address nor of the mailbox or server (RFC 3463 §3.2 to §3.4). */
+static bool
+may_be_about_us(const struct ph_recipient_outcome *r)
+{
+	return r->outcome != PH_ACCEPTED && r->reply.code >= 400 &&
+	       (r->reply.enhanced[0] == 0 || r->reply.enhanced[1] == 0 || r->reply.enhanced[1] > 3);
+}
+
+/* Many servers refuse whom they cannot call by name, and few say that this is why. */
+static void
+put_name(FILE *to, const struct ph__link_options *link, const struct ph_record *record)
+{
+	bool about_us = false;
+
+	for (size_t i = 0; i < ph_record_recipient_count(record); i++)
+		about_us |= may_be_about_us(ph_record_recipient(record, i));
+	if (about_us && ph__send_direct_is_nameless(link))
+		fputs("Note: EHLO gave no full host name, which many servers take for a sign of spam; --helo\n"
+		      "sets one, which should be the name of this computer's address in the DNS.\n", to);
 }
 
 int
@@ -120,11 +256,15 @@ ph__send_report_record(const struct ph__send_options *o, const struct ph_record 
 		ph_record_free_json(record, json);
 	}
 	if (err != NULL)
-		ph__problem_print(stderr, err);
-	if (err != NULL && ph_record_recipient_count(record) > 1)
-		put_recipients(stderr, record);
+		put_problem(err, o->direct.wanted);
+	if (err != NULL && !is_same_for_all(record, o->direct.wanted))
+		put_recipients(stderr, record, o->direct.wanted);
+	else if (err != NULL && o->direct.wanted)
+		put_servers(stderr, record);
+	if (err != NULL && o->direct.wanted)
+		put_name(stderr, &o->link, record);
 	if (err == NULL && !o->json && isatty(STDOUT_FILENO))
-		put_success(record);
+		put_success(record, o->direct.wanted);
 	return ph_record_exit_status(record);
 }
 
@@ -230,6 +370,8 @@ tls_word(const struct ph__send_options *o)
 {
 	switch (o->link.tls.mode) {
 	case PH_TLS_DEFAULT:
+		if (o->direct.wanted)
+			return "as each domain asks for; else if offered";
 		return strncasecmp(o->link.server, "smtps:", 6) == 0 || strncasecmp(o->link.server, "submissions:", 12) == 0
 		     ? "implicit, by the scheme" : "starttls, by the scheme";
 	case PH_TLS_STARTTLS:      return "starttls";
@@ -335,10 +477,11 @@ put_extensions(const struct ph__send_options *o)
 		printf("%-12s%+d\n", "Priority", o->priority);
 }
 
-static void
+static int
 json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, const char *user,
-          const struct ph_source_facts *facts)
+          const struct ph_source_facts *facts, struct ph_client *client)
 {
+	int status = 0;
 	struct ph__buf out;
 	struct ph__json j = { .out = &out };
 
@@ -346,6 +489,7 @@ json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, c
 	ph__json_object(&j, NULL);
 	ph__json_bool(&j, "dry_run", true);
 	ph__json_cstr(&j, "server", o->link.server);
+	ph__json_bool(&j, "direct", o->direct.wanted);
 	ph__json_cstr(&j, "connect", o->link.connect);
 	ph__json_cstr(&j, "proxy", o->link.proxy);
 	ph__json_cstr(&j, "tls", o->link.tls.mode != PH_TLS_DEFAULT ? tls_word(o) : NULL);
@@ -361,19 +505,34 @@ json_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, c
 	else
 		ph__json_null(&j, "bytes");
 	json_extensions(&j, o);
+	if (o->direct.wanted)
+		status = ph__send_routes_json(client, e, &j);
 	ph__json_end_object(&j);
 	if (ph__buf_ok(&out))
 		puts(ph__buf_cstr(&out));
 	else
 		ph__warn(stderr, "there is no memory for the plan");
 	ph__buf_done(&out);
+	return status;
+}
+
+static void
+put_server(const struct ph__send_options *o)
+{
+	if (!o->direct.wanted) {
+		put_field("Server", o->link.server);
+		return;
+	}
+	put_field("Server", "each recipient's own (--direct)");
+	if (ph__send_direct_is_nameless(&o->link))
+		put_field("EHLO", "not a full host name, which many servers want: set one with --helo NAME");
 }
 
 static void
 put_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, const char *user,
          const struct ph__send_message *m, const struct ph_source_facts *facts)
 {
-	put_field("Server", o->link.server);
+	put_server(o);
 	if (o->link.connect != NULL)
 		put_field("Connect to", o->link.connect);
 	if (o->link.proxy != NULL)
@@ -400,18 +559,23 @@ put_plan(const struct ph__send_options *o, const struct ph__send_envelope *e, co
 
 int
 ph__send_report_plan(const struct ph__send_options *o, const struct ph__send_envelope *e,
-                     const struct ph__send_message *m)
+                     const struct ph__send_message *m, struct ph_client *client)
 {
 	struct ph_source_facts facts = PH_SOURCE_FACTS_INIT;
 	struct ph_error err = PH_ERROR_INIT;
 	char buf[320];
 	const char *user = ph__link_user(&o->link, buf, sizeof buf);
+	int status = 0, output;
 
 	if (ph_source_examine(m->source, &facts, &err) != PH_OK)
 		return ph__send_report_failure(o, e, &err);
-	if (o->json)
-		json_plan(o, e, user, &facts);
-	else
+	if (o->json) {
+		status = json_plan(o, e, user, &facts, client);
+	} else {
 		put_plan(o, e, user, m, &facts);
-	return ph__output_status();
+		if (o->direct.wanted)
+			status = ph__send_routes_print(client, e);
+	}
+	output = ph__output_status();
+	return status != 0 ? status : output;
 }

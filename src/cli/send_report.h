@@ -15,8 +15,8 @@ int ph__send_report_record(const struct ph__send_options *o, const struct ph_rec
 int ph__send_report_failure(const struct ph__send_options *o, const struct ph__send_envelope *e,
                             const struct ph_error *err);
 
-/* For --dry-run. */
+/* For --dry-run. With --direct the client looks the servers up. */
 int ph__send_report_plan(const struct ph__send_options *o, const struct ph__send_envelope *e,
-                         const struct ph__send_message *m);
+                         const struct ph__send_message *m, struct ph_client *client);
 
 #endif

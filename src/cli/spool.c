@@ -63,7 +63,7 @@ static enum ph_code
 no_room(const char *dir, struct ph_error *err)
 {
 	ph__fail_errno(err, PH_ESYSTEM, PH_STAGE_PREPARE, PH_CAUSE_SYSTEM, errno,
-	               "the message cannot be kept in %s until every recipient has it", dir);
+	               "the message cannot be kept in %s until every server has it", dir);
 	ph__hint(err, "set TMPDIR to a folder with room for it, or give the message as a file");
 	return PH_ESYSTEM;
 }

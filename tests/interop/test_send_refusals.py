@@ -229,7 +229,35 @@ def a_password_file_that_is_not_there(env):
 def no_server_named(env):
     result = env.run("send", *envelope(env), BOB)
     equal(result.status, 78, "exit status")
-    assert "--server" in result.stderr, result.stderr
+    assert "--server" in result.stderr and "--direct" in result.stderr, result.stderr
+
+
+@test
+def direct_and_what_speaks_of_one_server(env):
+    for option in ("--server=smtp://127.0.0.1", "--connect=127.0.0.1", "--user=alice", "--auth=PLAIN",
+                   "--password-file=p", "--proxy=socks5://127.0.0.1", "--pin=" + 64 * "0",
+                   "--tls-name=mx.test.example", "--insecure", "--tls=implicit", "--tls=off"):
+        result = env.run("send", "--direct", option, *envelope(env), BOB)
+        equal(result.status, 64, "exit status with " + option)
+        name = option if option.startswith("--tls=") else option.split("=")[0]
+        assert "--direct and %s cannot be used together" % name in result.stderr, result.stderr
+        assert "Hint:" in result.stderr, result.stderr
+
+
+@test
+def what_only_direct_has(env):
+    for option in ("--mx-port=25", "--dane=required", "--mta-sts=off", "--dns=127.0.0.1",
+                   "--trust-anchor=key"):
+        result = env.run("send", "--server", SMTP, option, *envelope(env), BOB)
+        equal(result.status, 64, "exit status with " + option)
+        assert "only goes with --direct" in result.stderr, result.stderr
+
+
+@test
+def direct_needs_a_domain(env):
+    result = env.run("send", "--direct", *envelope(env), "bob")
+    equal(result.status, 65, "exit status")
+    assert "has no domain" in result.stderr, result.stderr
 
 
 @test

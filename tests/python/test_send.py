@@ -374,12 +374,46 @@ class Records(unittest.TestCase):
         self.assertEqual(Stage("trace").value, "trace")
         self.assertEqual(Stage("body"), Stage.BODY)
 
+    def test_a_record_of_a_direct_delivery_says_how_the_server_was_found(self):
+        route = ('"route":{"domain":"b.example","preference":10,"dnssec":"secure","policy":"dane",'
+                 '"mode":null,"policy_id":null,"problem":null,"tlsa":["3 1 1 ab"]},"extensions"')
+        with Peer() as peer:
+            json = sent(TEXT, peer).json
+        self.assertIsNone(posthaste.Record.from_json(json).sessions[0].route)
+        named = json.replace('"route":null,', "")
+        found = posthaste.Record.from_json(named.replace('"extensions"', route, 1))
+        self.assertEqual(found.sessions[0].route, posthaste.Route(
+            domain="b.example", preference=10, dnssec="secure", policy="dane", mode=None,
+            policy_id=None, problem=None, tlsa=("3 1 1 ab",)))
+
     def test_records_cannot_be_changed(self):
         with Peer() as peer:
             record = sent(TEXT, peer)
         for part in (record, record.recipients[0], record.sessions[0], record.sessions[0].tls):
             with self.assertRaises(dataclasses.FrozenInstanceError):
                 part.error = None
+
+
+class Direct(unittest.TestCase):
+    """Without a server. Deliveries are tested in tests/interop."""
+
+    def test_without_a_server_direct_is_spoken_of(self):
+        with self.assertRaisesRegex(UsageError, "direct=True"):
+            posthaste.send(TEXT, **WHOM)
+
+    def test_what_speaks_of_one_server_does_not_go_with_it(self):
+        for more in ({"server": "smtp://127.0.0.1"}, {"user": "ann", "password": "x"},
+                     {"proxy": "socks5://127.0.0.1"}, {"connect": "127.0.0.1"},
+                     {"tls": "off"}, {"tls": "implicit"}, {"mx_port": 0}, {"mx_port": 65536},
+                     {"dane": "maybe"}, {"mta_sts": "on"}):
+            with self.subTest(more), self.assertRaises(UsageError):
+                posthaste.send(TEXT, direct=True, **WHOM, **more)
+
+    def test_what_only_it_has_does_not_go_with_a_server(self):
+        for more in ({"mx_port": 25}, {"dane": "off"}, {"mta_sts": "off"}, {"dns": "127.0.0.1"},
+                     {"trust_anchor": "x"}, {"mta_sts_cache": "x"}):
+            with self.subTest(more), self.assertRaisesRegex(UsageError, "direct=True"):
+                posthaste.send(TEXT, server="smtp://127.0.0.1", **WHOM, **more)
 
 
 class Many(unittest.TestCase):
@@ -447,7 +481,7 @@ class Many(unittest.TestCase):
     def test_a_failed_constructor_leaves_nothing_behind(self):
         with self.assertRaises(UsageError):
             Client("http://x")
-        with self.assertRaises(TypeError):
+        with self.assertRaisesRegex(UsageError, "no server"):
             Client()
 
 

@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/charset.h"
 #include "cli/nearest.h"
@@ -330,14 +332,196 @@ send_takes_from_the_environment_what_does_not_weaken(void **state)
 {
 	static const char *const never[] = {
 		"insecure", "tls", "allow-clear-auth", "password-command", "connect", "ca-file",
-		"proxy", "proxy-password-file",
+		"proxy", "proxy-password-file", "dane", "mta-sts", "dns", "trust-anchor", "mx-port",
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
 		assert_false(in_environment(never[i]));
 	assert_true(in_environment("server"));
+	assert_true(in_environment("direct"));
 	assert_true(in_environment("password-file"));
+}
+
+/* ---- straight to the recipients' servers ------------------------------------------------------- */
+
+static struct ph__send_options sent;
+
+/* Reads the words up to NULL as the command does. */
+static enum ph_code
+read_send(const char *first, ...)
+{
+	static char *argv[20];
+	int argc = 0;
+	bool help = false;
+	va_list ap;
+
+	ph__send_options_done(&sent);
+	memset(&sent, 0, sizeof sent);
+	err = (struct ph_error)PH_ERROR_INIT;
+	argv[argc++] = (char *)"send";
+	va_start(ap, first);
+	for (const char *s = first; s != NULL; s = va_arg(ap, const char *))
+		argv[argc++] = (char *)s;
+	va_end(ap);
+	argv[argc] = NULL;
+	return ph__send_options_read(&sent, argc, argv, &help, &err);
+}
+
+static int
+forget_environment(void **state)
+{
+	static const char *const names[] = { "POSTHASTE_SERVER", "POSTHASTE_DIRECT", "POSTHASTE_USER",
+		"POSTHASTE_PASSWORD_FILE", "XDG_CACHE_HOME" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		unsetenv(names[i]);
+	ph__send_options_done(&sent);
+	return 0;
+}
+
+static void
+direct_takes_its_options(void **state)
+{
+	(void)state;
+	assert_int_equal(read_send("--direct", "--dane=required", "--mta-sts=off", "--dns", "192.0.2.1@53",
+	                           "--trust-anchor=k", "--mx-port=2525", "--tls=starttls", "--ca-file=c", NULL), PH_OK);
+	ph__send_direct_settle(&sent.direct);
+	assert_int_equal(sent.direct.opts.dane, PH_DANE_REQUIRED);
+	assert_true(sent.direct.opts.no_mta_sts);
+	assert_null(sent.direct.opts.mta_sts_cache);
+	assert_string_equal(sent.direct.opts.dns, "192.0.2.1@53");
+	assert_string_equal(sent.direct.opts.trust_anchor, "k");
+	assert_int_equal(sent.direct.opts.mx_port, 2525);
+}
+
+static void
+direct_excludes_what_speaks_of_one_server(void **state)
+{
+	static const char *const against[] = {
+		"--server=smtp://h", "--connect=192.0.2.1", "--user=u", "--password-file=f", "--password-fd=3",
+		"--password-command=c", "--oauth-token-file=f", "--auth=PLAIN", "--authzid=z",
+		"--allow-clear-auth", "--proxy=socks5://h", "--pin=00", "--tls-name=n", "--insecure",
+		"--tls=implicit", "--tls=off", "--mx-port=0",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof against / sizeof against[0]; i++) {
+		assert_int_equal(read_send("--direct", against[i], NULL), PH_EUSAGE);
+		assert_true(strncmp(err.text, "--direct and ", 13) == 0 || i == 16);
+		assert_true(err.hint[0] != '\0');
+		assert_null(strstr(err.hint, "--help"));
+	}
+}
+
+static void
+options_of_direct_need_it(void **state)
+{
+	static const char *const own[] = { "--mx-port=25", "--dane=off", "--mta-sts=off", "--dns=recursive",
+		"--trust-anchor=f" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		assert_int_equal(read_send("--server=smtp://h", own[i], NULL), PH_EUSAGE);
+		assert_non_null(strstr(err.text, "only goes with --direct"));
+		assert_non_null(strstr(err.hint, "--direct"));
+	}
+}
+
+static void
+requiretls_goes_with_direct_but_not_with_opportunistic_tls(void **state)
+{
+	(void)state;
+	assert_int_equal(read_send("--direct", "--requiretls", NULL), PH_OK);
+	assert_int_equal(read_send("--direct", "--requiretls", "--tls=opportunistic", NULL), PH_EUSAGE);
+	assert_string_equal(err.hint, "leave --tls out");
+}
+
+static void
+direct_on_the_command_line_silences_the_server_and_login_of_the_environment(void **state)
+{
+	(void)state;
+	setenv("POSTHASTE_SERVER", "smtps://mail.example.org", 1);
+	setenv("POSTHASTE_USER", "ann", 1);
+	setenv("POSTHASTE_PASSWORD_FILE", "f", 1);
+	assert_int_equal(read_send("--direct", NULL), PH_OK);
+	assert_true(sent.direct.wanted);
+	assert_null(sent.link.server);
+	assert_null(sent.link.user);
+	assert_null(sent.link.password_file);
+	assert_int_equal(read_send("--direct", "--user=bob", NULL), PH_EUSAGE);
+	setenv("POSTHASTE_DIRECT", "1", 1);
+	assert_int_equal(read_send("-s", "x", NULL), PH_EUSAGE);
+}
+
+static void
+a_server_on_the_command_line_silences_direct_in_the_environment(void **state)
+{
+	(void)state;
+	setenv("POSTHASTE_DIRECT", "1", 1);
+	assert_int_equal(read_send("-s", "x", NULL), PH_OK);
+	assert_true(sent.direct.wanted);
+	assert_int_equal(read_send("-S", "smtp://h", NULL), PH_OK);
+	assert_false(sent.direct.wanted);
+	assert_string_equal(sent.link.server, "smtp://h");
+	setenv("POSTHASTE_DIRECT", "0", 1);
+	setenv("POSTHASTE_SERVER", "smtp://k", 1);
+	assert_int_equal(read_send("-s", "x", NULL), PH_OK);
+}
+
+static void
+without_a_server_direct_is_spoken_of(void **state)
+{
+	(void)state;
+	assert_int_equal(read_send("-s", "x", NULL), PH_ECONFIG);
+	assert_non_null(strstr(err.hint, "--direct"));
+	assert_non_null(strstr(err.hint, "--server"));
+}
+
+static void
+policies_are_kept_below_the_cache_folder(void **state)
+{
+	char folder[] = "/tmp/ph-cli-XXXXXX", path[80];
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	setenv("XDG_CACHE_HOME", folder, 1);
+	assert_int_equal(read_send("--direct", NULL), PH_OK);
+	ph__send_direct_settle(&sent.direct);
+	snprintf(path, sizeof path, "%s/posthaste/mta-sts", folder);
+	assert_string_equal(sent.direct.opts.mta_sts_cache, path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	rmdir(path);
+	snprintf(path, sizeof path, "%s/posthaste", folder);
+	rmdir(path);
+	rmdir(folder);
+}
+
+static void
+a_cache_folder_that_cannot_be_made_is_done_without(void **state)
+{
+	(void)state;
+	setenv("XDG_CACHE_HOME", "/dev/null/cache", 1);
+	assert_int_equal(read_send("--direct", NULL), PH_OK);
+	ph__send_direct_settle(&sent.direct);
+	assert_null(sent.direct.opts.mta_sts_cache);
+	assert_non_null(strstr(sent.direct.problem, "/dev/null/cache"));
+	assert_int_equal(read_send("--direct", "--mta-sts=off", NULL), PH_OK);
+	ph__send_direct_settle(&sent.direct);
+	assert_string_equal(sent.direct.problem, "");
+}
+
+static void
+a_domain_stands_behind_the_last_at(void **state)
+{
+	(void)state;
+	assert_string_equal(ph__domain_of("\"a@b\"@example.org"), "example.org");
+	assert_string_equal(ph__domain_of("a@[192.0.2.1]"), "[192.0.2.1]");
+	assert_null(ph__domain_of("postmaster"));
+	assert_null(ph__domain_of("a@"));
 }
 
 static void
@@ -586,6 +770,7 @@ character_sets_that_nobody_knows_are_refused(void **state)
 }
 
 #define T(name) cmocka_unit_test_teardown(name, teardown)
+#define S(name) cmocka_unit_test_teardown(name, forget_environment)
 
 int
 main(void)
@@ -607,6 +792,16 @@ main(void)
 		T(options_of_a_group_exclude_each_other),
 		T(near_words_come_nearest_first),
 		T(send_takes_from_the_environment_what_does_not_weaken),
+		S(direct_takes_its_options),
+		S(direct_excludes_what_speaks_of_one_server),
+		S(options_of_direct_need_it),
+		S(requiretls_goes_with_direct_but_not_with_opportunistic_tls),
+		S(direct_on_the_command_line_silences_the_server_and_login_of_the_environment),
+		S(a_server_on_the_command_line_silences_direct_in_the_environment),
+		S(without_a_server_direct_is_spoken_of),
+		S(policies_are_kept_below_the_cache_folder),
+		S(a_cache_folder_that_cannot_be_made_is_done_without),
+		T(a_domain_stands_behind_the_last_at),
 		T(the_user_of_the_url_is_found),
 		T(notify_is_never_or_a_list),
 		T(deliver_by_is_a_time_and_its_mode),

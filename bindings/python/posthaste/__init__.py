@@ -15,11 +15,11 @@ from posthaste import _library as _library  # that it is missing is known at onc
 
 if TYPE_CHECKING:
     from posthaste._record import (DeliveryError, Error, ErrorClass, Outcome, Recipient, Record,
-                                   SendError, Session, Stage, Tls, UsageError)
+                                   Route, SendError, Session, Stage, Tls, UsageError)
     from posthaste._send import Client, Trace, send
 
 __all__ = ["Client", "DeliveryError", "Error", "ErrorClass", "Outcome", "Recipient", "Record",
-           "SendError", "Session", "Stage", "Tls", "Trace", "UsageError", "send"]
+           "Route", "SendError", "Session", "Stage", "Tls", "Trace", "UsageError", "send"]
 __version__ = "0.1.0"
 
 

@@ -119,7 +119,27 @@ class Tls:
     cipher: Optional[str]
     verified: bool
     peer_name: Optional[str]
-    policy: Optional[str]       #: why it was so: "required", "opportunistic", "loopback", "pin" …
+    policy: Optional[str]       #: why it was so: "required", "opportunistic", "loopback", "pin",
+                                #: "dane", "mta-sts"
+    result: Optional[str] = None        #: of a direct delivery, RFC 8460 §4.3: "success",
+                                        #: "starttls-not-supported" …; None: none was tried
+    certificate: Optional[Mapping[str, str]] = None     #: subject, issuer, not_after, sha256,
+                                                        #: spki_sha256
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a server of a direct delivery was found, and what its domain asks for."""
+
+    domain: str
+    preference: int
+    dnssec: str                 #: "secure", "insecure", "off"
+    policy: str                 #: "dane", "mta-sts", "none"
+    mode: Optional[str]         #: of MTA-STS: "enforce", "testing", "none"
+    policy_id: Optional[str]
+    problem: Optional[str]      #: why a policy could not be had, in RFC 8460's words
+    tlsa: Optional[Tuple[str, ...]]     #: "3 1 1 ab12…": what the certificate must match
+    relaxed: bool = False       #: the message said TLS-Required: No
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,7 @@ class Session:
     mechanism: Optional[str]    #: of the login; None: there was none
     timings_ms: Mapping[str, float]
     error: Optional[Error]
+    route: Optional[Route] = None   #: None: the server was named
 
 
 @dataclass(frozen=True)
@@ -200,6 +221,15 @@ def _recipient(it: Dict[str, Any]) -> Recipient:
                      enhanced=it["enhanced"], text=text, octets=octets, remote_id=it["remote_id"])
 
 
+def _route(it: Optional[Dict[str, Any]]) -> Optional[Route]:
+    if it is None:
+        return None
+    return Route(domain=it["domain"], preference=it["preference"], dnssec=it["dnssec"],
+                 policy=it["policy"], mode=it["mode"], policy_id=it["policy_id"],
+                 problem=it["problem"], tlsa=None if it["tlsa"] is None else tuple(it["tlsa"]),
+                 relaxed=it.get("relaxed", False))
+
+
 def _session(it: Dict[str, Any]) -> Session:
     offered = it["extensions"]
     if offered is not None:     # no keyword of EHLO has an underscore: X_b64 are the octets of X
@@ -209,7 +239,9 @@ def _session(it: Dict[str, Any]) -> Session:
                    extensions=offered,
                    tls=Tls(mode=tls["mode"], version=tls["version"], cipher=tls["cipher"],
                            verified=tls["verified"], peer_name=tls["peer_name"],
-                           policy=tls["policy"]),
+                           policy=tls["policy"], result=tls.get("result"),
+                           certificate=tls.get("certificate")),
+                   route=_route(it.get("route")),
                    mechanism=it["auth"] and it["auth"]["mechanism"], timings_ms=it["timings_ms"],
                    error=_error(it["error"]))
 

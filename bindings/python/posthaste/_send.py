@@ -51,6 +51,8 @@ _TLS_MODES = {"starttls": _c.TLS_STARTTLS, "implicit": _c.TLS_IMPLICIT,
 _TLS_VERSIONS = {"1.2": 1, "1.3": 2}
 _LINE_ENDS = {"normalise": _c.LINE_ENDS_NORMALISE, "strict": _c.LINE_ENDS_STRICT,
               "binary": _c.LINE_ENDS_BINARY}
+_DANE = {"auto": 0, "off": 1, "required": 2}
+_MTA_STS = {"auto": 0, "off": 1}
 _NOTIFY = {"never": 1, "success": 2, "failure": 4, "delay": 8}
 _RETURN = {"full": 1, "hdrs": 2}
 _BY = {"return": 1, "notify": 2}
@@ -340,6 +342,26 @@ def _shown(character: str) -> str:
     return "".join("\\x%02X" % x for x in character.encode("utf-8", "surrogateescape"))
 
 
+# ---- straight to the recipients' servers ---------------------------------------------------------
+
+def _direct(wanted: bool, **asked: Any) -> Any:
+    """A pointer to struct ph_direct_opts; None: a server was named."""
+    given = [name for name, value in asked.items() if value is not None]
+    if not wanted:
+        if given:
+            raise _usage("%s= only goes with direct=True" % given[0])
+        return None
+    port = asked["mx_port"]
+    if port is not None and not 0 < port < 2 ** 16:
+        raise _usage("mx_port is %r" % port)
+    mta_sts = _choice(asked["mta_sts"], _MTA_STS, "mta_sts")
+    return pointer(_c.ph_direct_opts(
+        mx_port=port or 0, dane=_choice(asked["dane"], _DANE, "dane"), no_mta_sts=bool(mta_sts),
+        dns=_text(",".join(_words(asked["dns"])), "dns") or None,
+        trust_anchor=_path(asked["trust_anchor"], "trust_anchor"),
+        mta_sts_cache=_path(asked["mta_sts_cache"], "mta_sts_cache")))
+
+
 # ---- sending -------------------------------------------------------------------------------------
 
 class Client:
@@ -352,12 +374,23 @@ class Client:
     `server` is smtp://host (port 25), submission://host (587), smtps://host (465),
     lmtp://host:port or lmtp:///path/to/socket; "user@" may stand before the host. TLS is required
     and verified unless an argument says otherwise: they mean what the options of `posthaste send`
-    mean, whose names they have. Times are in seconds. `transcript` is called with each line of the
-    conversation: `transcript=print` shows it. A client belongs to one thread at a time.
+    mean, whose names they have. Instead of a server, `direct=True` sends to the mail servers of each
+    recipient's domain, as securely as the domain asks for; with it go mx_port, dane ("auto", "off",
+    "required"), mta_sts ("auto", "off"), dns, trust_anchor, and mta_sts_cache, a folder that keeps
+    policies (without it they last as long as the client). Times are in seconds. `transcript` is
+    called with each line of the conversation: `transcript=print` shows it. A client belongs to one
+    thread at a time.
     """
 
     def __init__(
-        self, server: str, *,
+        self, server: Optional[str] = None, *,
+        direct: bool = False,
+        mx_port: Optional[int] = None,
+        dane: Optional[str] = None,
+        mta_sts: Optional[str] = None,
+        mta_sts_cache: Optional[Path] = None,
+        dns: Union[str, Iterable[str], None] = None,
+        trust_anchor: Optional[Path] = None,
         user: Optional[str] = None,
         password: Optional[Secret] = None,
         token: Optional[Secret] = None,
@@ -403,9 +436,14 @@ class Client:
                 token=_secret(token, "token"), authzid=_text(authzid, "authzid"),
                 mechanisms=_text(",".join(_words(mechanisms)), "mechanisms") or None))
         _text(server, "server")
+        if server is None and not direct:
+            raise _usage("there is no server", 'server="submission://mail.example.org" names your '
+                         "provider's; direct=True sends to each recipient's own")
+        asked_direct = _direct(direct, mx_port=mx_port, dane=dane, mta_sts=mta_sts,
+                               mta_sts_cache=mta_sts_cache, dns=dns, trust_anchor=trust_anchor)
         core = _core.Client(
             server, tls_opts, transcript and functools.partial(_trace, transcript),
-            connect=_text(connect, "connect"), credentials=credentials,
+            direct=asked_direct, connect=_text(connect, "connect"), credentials=credentials,
             allow_clear_auth=allow_clear_auth, helo=_text(helo, "helo"),
             source_ip=_text(source_ip, "source_ip"), proxy=_text(proxy, "proxy"),
             proxy_password=_secret(proxy_password, "proxy_password"),
@@ -549,7 +587,14 @@ def _parameters(function: Callable[..., Any]) -> Sequence[str]:
 
 def send(
     message: Message, *,
-    server: str,
+    server: Optional[str] = None,
+    direct: bool = False,
+    mx_port: Optional[int] = None,
+    dane: Optional[str] = None,
+    mta_sts: Optional[str] = None,
+    mta_sts_cache: Optional[Path] = None,
+    dns: Union[str, Iterable[str], None] = None,
+    trust_anchor: Optional[Path] = None,
     sender: Optional[str] = None,
     recipients: Union[str, Iterable[str], None] = None,
     user: Optional[str] = None,
@@ -606,7 +651,7 @@ def send(
     (pathlib, not str), or a file open in binary mode. A Bcc field is left out of what is sent.
     sender, recipients: addresses, "Ann Lee <ann@example.org>" too; else the message's own: Sender
     or From; To, Cc and Bcc (or its Resent- fields). "<>" is the null sender.
-    server and all that has to do with the connection: see Client.
+    server, or direct=True, and all that has to do with the connection: see Client.
     no_dup: rather lost than twice; nothing else is under way with it.
     line_ends: "normalise" (each becomes CRLF), "strict" (bare CR and LF are refused), "binary".
     notify ("never", or some of "success", "failure", "delay"), ret ("full" or "hdrs"), envid:
