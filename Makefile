@@ -37,7 +37,7 @@ lint: packages-lint $(RELEASE)/build.ninja
 	tools/check-symbols $(RELEASE)
 	tools/check-headers
 	tools/check-docs $(RELEASE)/posthaste
-	POSTHASTE_LIBRARY=$(RELEASE)/libposthaste.so.0 tests/python/types.sh
+	POSTHASTE_LIBRARY=$(abspath $(RELEASE))/libposthaste.so.0 tests/python/types.sh
 	! grep -rnIE '[[:blank:]]+$$' $(SOURCES)
 	! grep -rL --include='*.[ch]' SPDX-License-Identifier $(SOURCES) | grep .
 
